@@ -1,0 +1,216 @@
+"""What every destination type is: the interface, its messages and its results.
+
+An adapter knows one external system. It imports no Django model and no other adapter, and it
+can be used without a database: give it a config, credentials and messages.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+ConfigT = TypeVar("ConfigT")
+CredentialsT = TypeVar("CredentialsT")
+
+
+class Outcome(StrEnum):
+    """What became of one message."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"  # may succeed later: the schedule decides when
+    REJECTED = "rejected"  # will never succeed as it is: dead letter at once
+
+
+class Effect(StrEnum):
+    """What a result says about the whole destination, beyond its one message."""
+
+    NONE = ""
+    FAILURE = "failure"  # the destination is unwell: counts towards the breaker
+    PAUSE = "pause"  # asked to be left alone for retry_after seconds
+    DISABLE = "disable"  # told us to stop for good (410 Gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event on its way to one destination."""
+
+    event_id: str  # UUID of the hub, in its hyphenated form
+    type: str
+    body: bytes  # exactly as received
+    received_at: datetime  # aware, UTC
+    user_id: str | None = None
+    reference_id: str | None = None
+    provider: str | None = None
+    # The request's headers that are handed on, in lower case: terra-reference, dev-id,
+    # x-terra-trace-id, x-terra-ordering-timestamp.
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # A link of the hub to the exact body, for destinations that store a link.
+    payload_url: str = ""
+    delivery_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one try of one message gave."""
+
+    outcome: Outcome
+    code: str = ""  # stable, for grouping: "http_500", "timeout", "tls_failed", "42501"
+    detail: str = ""  # one line for people, without secrets
+    hint: str = ""  # what to change, naming the setting or the grant
+    retry_after: float | None = None  # seconds, a lower bound of the next wait
+    effect: Effect = Effect.NONE
+    status_code: int | None = None  # HTTP only
+    duration_ms: int = 0
+    request: Mapping[str, Any] = field(default_factory=dict)  # what was sent, secrets masked
+    response: Mapping[str, Any] = field(default_factory=dict)  # what came back, capped
+
+
+class StepStatus(StrEnum):
+    """How a step of a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WARNING = "warning"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One named step of ``check``."""
+
+    name: str  # "resolve", "connect", "TLS", "authenticate", "permission", "write", "read back", "clean up"
+    status: StepStatus
+    detail: str = ""
+    hint: str = ""
+    duration_ms: int = 0
+
+
+class Feed(Protocol):
+    """Where a streaming adapter takes its messages from.
+
+    It never waits: an empty list means "none right now". Only what was taken counts as tried,
+    so an adapter takes what it has room for and no more.
+    """
+
+    def take(self, most: int) -> list[Message]:
+        """Return up to ``most`` messages, in order; an empty list where none is ready."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether no more messages will come."""
+        ...
+
+
+# A message with its result, as ``stream`` hands them back.
+Outcomes = Sequence[tuple[Message, Result]]
+
+
+class ListFeed:
+    """A feed over a fixed list, for checks, tests and use without a worker."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        """Serve ``messages`` in order."""
+        self._messages = list(messages)
+
+    def take(self, most: int) -> list[Message]:
+        """Return up to ``most`` of what is left."""
+        taken, self._messages = self._messages[:most], self._messages[most:]
+        return taken
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether everything was taken."""
+        return not self._messages
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard the hub may press one destination."""
+
+    timeout_s: float = 30.0  # wall clock, for one try
+    concurrency: int = 16  # tries under way at once, per worker
+
+
+class Adapter(ABC, Generic[ConfigT, CredentialsT]):
+    """One destination that is set up: config, credentials, and how to write to it.
+
+    Made per (destination, version) and kept until either changes. One thread uses it at a time.
+    """
+
+    type: ClassVar[str]
+    label: ClassVar[str]
+    summary: ClassVar[str]  # one line: what the operator gets
+    config_spec: ClassVar[type[Any]]  # a frozen dataclass of option(...) fields
+    credentials_spec: ClassVar[type[Any]]
+    max_batch: ClassVar[int] = 100
+    max_bytes: ClassVar[int] = 64 * 1024 * 1024  # of one message's body
+    # The config fields that say where credentials are sent: changing one of them asks for the
+    # credentials again, else a stored password could be sent to another host.
+    host_fields: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, config: ConfigT, credentials: CredentialsT, limits: Limits | None = None) -> None:
+        """Keep the set-up; open no connection yet."""
+        self.config = config
+        self.credentials = credentials
+        self.limits = limits or Limits()
+
+    @abstractmethod
+    def target(self) -> str:
+        """Return one line for people, without secrets: ``https://api.example.com/hook``."""
+
+    @abstractmethod
+    def check(self) -> Iterator[Step]:
+        """Try the set-up step by step; leave nothing behind. Stops after a failed step."""
+
+    @abstractmethod
+    def deliver(self, batch: Sequence[Message]) -> Sequence[Result]:
+        """Deliver at most ``max_batch`` messages; return one result per message, in order.
+
+        An expected failure is a result, never an exception. A poison message gets a result of
+        its own and never holds its neighbours.
+        """
+
+    def stream(self, feed: Feed) -> Iterator[Outcomes]:
+        """Deliver what ``feed`` has until it is closed; hand back results as they are known.
+
+        Adapters that can have many tries under way at once override this.
+        """
+        while batch := feed.take(self.max_batch):
+            yield list(zip(batch, self.deliver(batch), strict=True))
+
+    @classmethod
+    def setup(cls, config: ConfigT) -> str:
+        """Return what the operator pastes on the other side (grants, policy), filled in."""
+        return ""
+
+    @classmethod
+    def validate(cls, config: ConfigT) -> Mapping[str, str]:
+        """Return what is wrong with a config, per field, beyond what its options say."""
+        return {}
+
+    def close(self) -> None:
+        """Give back connections. The adapter is not used afterwards."""
+
+
+def run_step(name: str, action: Callable[[], str]) -> Step:
+    """Run one step of a check and time it; ``StepFailed`` becomes a failed step."""
+    from time import monotonic
+
+    started = monotonic()
+    try:
+        detail, hint, status = action(), "", StepStatus.PASSED
+    except StepFailed as failure:
+        detail, hint, status = failure.detail, failure.hint, failure.status
+    return Step(name, status, detail, hint, round((monotonic() - started) * 1000))
+
+
+class StepFailed(Exception):
+    """Raised inside a step of a check: what went wrong and what to change."""
+
+    def __init__(self, detail: str, hint: str = "", status: StepStatus = StepStatus.FAILED) -> None:
+        """Say what failed; ``status`` may lower it to a warning or a skipped step."""
+        super().__init__(detail)
+        self.detail, self.hint, self.status = detail, hint, status

@@ -1,0 +1,10 @@
+"""Identifiers that sort by the time they were made."""
+
+import uuid
+
+from uuid_utils.compat import uuid7 as _uuid7
+
+
+def uuid7() -> uuid.UUID:
+    """Return a new UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, then random."""
+    return _uuid7()

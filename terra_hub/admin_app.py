@@ -1,0 +1,9 @@
+"""Django's registration of the admin, with the hub's own site."""
+
+from django.contrib.admin import apps
+
+
+class HubAdminConfig(apps.AdminConfig):
+    """The admin on ``terra_hub.admin.HubAdminSite``."""
+
+    default_site = "terra_hub.admin.HubAdminSite"

@@ -1,0 +1,1 @@
+"""System checks: what the hub refuses to run with."""

@@ -1,0 +1,39 @@
+"""How the hub opens its own database: SQLite or PostgreSQL, from one URL."""
+
+from typing import Any
+
+import environ
+
+# WAL lets the worker read while the server writes; FULL makes a commit survive a power cut,
+# which a 2XX promises. https://www.sqlite.org/pragma.html#pragma_synchronous
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000; "
+    "PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864;"
+)
+
+
+def database_settings(url: str, pool_size: int) -> dict[str, Any]:
+    """Return Django's settings of the database at ``url``; refuse what the hub cannot use."""
+    settings: dict[str, Any] = dict(environ.Env.db_url_config(url))
+    engine = settings["ENGINE"]
+    if engine == "django.db.backends.sqlite3":
+        return settings | {"OPTIONS": _sqlite_options()}
+    if engine == "django.db.backends.postgresql":
+        return settings | {"OPTIONS": settings.get("OPTIONS", {}) | _postgres_options(pool_size)}
+    raise ValueError(
+        f"DATABASE_URL names {engine}; the hub runs on sqlite:///path and postgres://host/name."
+    )
+
+
+def _sqlite_options() -> dict[str, Any]:
+    # IMMEDIATE: a transaction that reads and then writes would fail at once under load,
+    # whatever the timeout. https://docs.djangoproject.com/en/5.2/ref/databases/#sqlite-transaction-behavior
+    return {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": SQLITE_PRAGMAS}
+
+
+def _postgres_options(pool_size: int) -> dict[str, Any]:
+    return {
+        "pool": {"min_size": 1, "max_size": pool_size, "timeout": 5},
+        "connect_timeout": 5,
+        "application_name": "terra-hub",
+    }

@@ -1,0 +1,10 @@
+"""The data plane: events in, deliveries out."""
+
+from django.apps import AppConfig
+
+
+class WebhooksConfig(AppConfig):
+    """Django's registration of the webhooks package."""
+
+    name = "webhooks"
+    default_auto_field = "django.db.models.BigAutoField"
