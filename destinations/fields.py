@@ -34,7 +34,7 @@ class SealedAttribute:
         instance.__dict__[self.field.attname] = value if isinstance(value, Token) else as_secret(value)
 
 
-class SealedField(models.TextField):
+class SealedField(models.TextField):  # type: ignore[type-arg]  # generic in the stubs only
     """A JSON-able value, sealed at rest and bound to its row and field.
 
     The row's primary key must be known before it is saved (the hub's are UUIDs).

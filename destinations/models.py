@@ -13,8 +13,15 @@ from destinations.ids import uuid7
 # (docs.tryterra.co, Destinations).
 DEFAULT_SCHEDULE = tuple(30 * 3**n for n in range(8))
 
-HEALTH_FIELDS = ["consecutive_failures", "failing_since", "paused_until", "pause_reason",
-                 "checked_at", "check_steps", "check_passed"]
+HEALTH_FIELDS = [
+    "consecutive_failures",
+    "failing_since",
+    "paused_until",
+    "pause_reason",
+    "checked_at",
+    "check_steps",
+    "check_passed",
+]
 
 
 class DestinationQuerySet(models.QuerySet["Destination"]):
@@ -35,12 +42,8 @@ class Destination(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     type = models.CharField(max_length=32, help_text="Fixed once the destination is made.")
     name = models.CharField(max_length=100, unique=True)
-    active = models.BooleanField(
-        default=True, help_text="A disabled destination gets no delivery for new events."
-    )
-    paused = models.BooleanField(
-        default=False, help_text="A paused destination collects deliveries and sends none."
-    )
+    active = models.BooleanField(default=True, help_text="A disabled destination gets no delivery for new events.")
+    paused = models.BooleanField(default=False, help_text="A paused destination collects deliveries and sends none.")
     disabled_reason = models.CharField(max_length=200, blank=True, editable=False)
     config = models.JSONField(default=dict)
     credentials = SealedField()
@@ -53,15 +56,18 @@ class Destination(models.Model):
         default=list, blank=True, help_text="Slugs of the sources to deliver from; empty means every source."
     )
     schedule = models.JSONField(
-        default=list, blank=True,
+        default=list,
+        blank=True,
         help_text="Seconds to wait before each retry. Empty: 30 s, 90 s, 4.5 min … 18 h (8 retries, 27 hours).",
     )
     timeout_s = models.FloatField(
-        default=30.0, validators=[MinValueValidator(1), MaxValueValidator(300)],
+        default=30.0,
+        validators=[MinValueValidator(1), MaxValueValidator(300)],
         help_text="Seconds that one try may take, by the wall clock.",
     )
     concurrency = models.PositiveSmallIntegerField(
-        default=16, validators=[MinValueValidator(1), MaxValueValidator(256)],
+        default=16,
+        validators=[MinValueValidator(1), MaxValueValidator(256)],
         help_text="Tries under way at once, per worker.",
     )
     disable_after_hours = models.PositiveIntegerField(

@@ -52,9 +52,12 @@ class SpecField:
 
 
 def spec_fields(spec: type[Any]) -> list[SpecField]:
-    """Return the fields of a config or credentials dataclass, in order."""
+    """Return the fields of a config or credentials dataclass that people fill in, in order.
+
+    A field that was made without ``option`` is the hub's own: it is loaded, and shown to nobody.
+    """
     hints = get_type_hints(spec)
-    return [_spec_field(item, hints[item.name]) for item in dataclasses.fields(spec)]
+    return [_spec_field(item, hints[item.name]) for item in dataclasses.fields(spec) if _META in item.metadata]
 
 
 def _spec_field(item: dataclasses.Field[Any], hint: Any) -> SpecField:

@@ -20,9 +20,7 @@ def database_settings(url: str, pool_size: int) -> dict[str, Any]:
         return settings | {"OPTIONS": _sqlite_options()}
     if engine == "django.db.backends.postgresql":
         return settings | {"OPTIONS": settings.get("OPTIONS", {}) | _postgres_options(pool_size)}
-    raise ValueError(
-        f"DATABASE_URL names {engine}; the hub runs on sqlite:///path and postgres://host/name."
-    )
+    raise ValueError(f"DATABASE_URL names {engine}; the hub runs on sqlite:///path and postgres://host/name.")
 
 
 def _sqlite_options() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """JSON log lines on standard error, and what no log and no error page may show."""
 
 import re
+from collections.abc import ItemsView
 from typing import Any
 
 import structlog
@@ -73,6 +74,6 @@ class SecretFilter(SafeExceptionReporterFilter):
         posted = getattr(request, "POST", None) or {}
         return {name: self.cleansed_substitute for name in posted}
 
-    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> ItemsView[str, Any]:
         """Name the frame's variables, without any value."""
-        return [(name, self.cleansed_substitute) for name in tb_frame.f_locals]
+        return dict.fromkeys(tb_frame.f_locals, self.cleansed_substitute).items()

@@ -8,3 +8,9 @@ class WebhooksConfig(AppConfig):
 
     name = "webhooks"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect the data plane to what the control plane says and asks."""
+        from webhooks.receivers import connect  # models load before this
+
+        connect()

@@ -25,7 +25,9 @@ class Source(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     slug = models.SlugField(
-        max_length=64, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$")],
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$")],
         help_text="Part of the webhook URL; fixed once the source is made.",
     )
     name = models.CharField(max_length=100)
@@ -42,12 +44,8 @@ class Source(models.Model):
         "marked stale, if its body is new: Terra may not sign a retry afresh.",
     )
     strict = models.BooleanField(default=False, help_text="Refuse every signature older than the tolerance.")
-    allowlist = models.JSONField(
-        default=list, blank=True, help_text="Addresses and CIDR ranges that may post."
-    )
-    allowlist_enforced = models.BooleanField(
-        default=False, help_text="Refuse requests from any other address."
-    )
+    allowlist = models.JSONField(default=list, blank=True, help_text="Addresses and CIDR ranges that may post.")
+    allowlist_enforced = models.BooleanField(default=False, help_text="Refuse requests from any other address.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -83,9 +81,7 @@ class Event(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        constraints = (
-            models.UniqueConstraint(fields=["source", "idempotency_key"], name="event_once_per_source"),
-        )
+        constraints = (models.UniqueConstraint(fields=["source", "idempotency_key"], name="event_once_per_source"),)
         indexes = (
             models.Index(fields=["user_id", "-id"], name="event_user", condition=~Q(user_id="")),
             models.Index(fields=["reference_id", "-id"], name="event_reference", condition=~Q(reference_id="")),
@@ -130,19 +126,22 @@ class Delivery(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
-    destination = models.ForeignKey(
-        Destination, on_delete=models.PROTECT, related_name="deliveries", db_index=False
-    )
+    destination = models.ForeignKey(Destination, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     status = models.CharField(
-        max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING
+        max_length=9,
+        choices=DeliveryStatus.choices,
+        default=DeliveryStatus.PENDING,
+        db_default=DeliveryStatus.PENDING,
     )
-    attempt_count = models.PositiveSmallIntegerField(default=0)  # the number of the last attempt
-    retry_count = models.PositiveSmallIntegerField(default=0)  # waits of the schedule that are used up
+    attempt_count = models.PositiveSmallIntegerField(default=0, db_default=0)  # the number of the last attempt
+    retry_count = models.PositiveSmallIntegerField(default=0, db_default=0)  # waits of the schedule that are used up
     # When it is due; while it is claimed, when the claim's lease ends.
     next_attempt_at = models.DateTimeField(null=True)
-    claimed_by = models.CharField(max_length=64, blank=True, default="")
-    trigger = models.CharField(max_length=8, choices=Trigger.choices, default=Trigger.SCHEDULE)
-    last_error_code = models.CharField(max_length=64, blank=True, default="")
+    claimed_by = models.CharField(max_length=64, blank=True, default="", db_default="")
+    trigger = models.CharField(
+        max_length=8, choices=Trigger.choices, default=Trigger.SCHEDULE, db_default=Trigger.SCHEDULE
+    )
+    last_error_code = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
 
@@ -151,13 +150,9 @@ class Delivery(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "deliveries"
-        constraints = (
-            models.UniqueConstraint(fields=["event", "destination"], name="delivery_once_per_destination"),
-        )
+        constraints = (models.UniqueConstraint(fields=["event", "destination"], name="delivery_once_per_destination"),)
         indexes = (
-            models.Index(
-                fields=["destination", "next_attempt_at"], name="delivery_due", condition=Q(status="pending")
-            ),
+            models.Index(fields=["destination", "next_attempt_at"], name="delivery_due", condition=Q(status="pending")),
             models.Index(fields=["destination", "-id"], name="delivery_of_destination"),
             models.Index(fields=["-id"], name="delivery_dead", condition=Q(status="dead")),
         )
@@ -199,9 +194,7 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ("delivery_id", "number")
-        constraints = (
-            models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_once"),
-        )
+        constraints = (models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_once"),)
 
     def __str__(self) -> str:
         return f"attempt {self.number} of delivery {self.delivery_id}"
@@ -221,7 +214,11 @@ class QuarantinedRequest(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     received_at = models.DateTimeField()
     event = models.ForeignKey(
-        Event, null=True, blank=True, on_delete=models.SET_NULL, related_name="quarantined",
+        Event,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="quarantined",
         help_text="The event that it became, or that it repeats.",
     )
     admitted_at = models.DateTimeField(null=True)

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+import builtins
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from destinations.egress import EgressPolicy
 
 ConfigT = TypeVar("ConfigT")
 CredentialsT = TypeVar("CredentialsT")
@@ -143,19 +146,26 @@ class Adapter(ABC, Generic[ConfigT, CredentialsT]):
     type: ClassVar[str]
     label: ClassVar[str]
     summary: ClassVar[str]  # one line: what the operator gets
-    config_spec: ClassVar[type[Any]]  # a frozen dataclass of option(...) fields
-    credentials_spec: ClassVar[type[Any]]
+    config_spec: ClassVar[builtins.type[Any]]  # a frozen dataclass of option(...) fields
+    credentials_spec: ClassVar[builtins.type[Any]]
     max_batch: ClassVar[int] = 100
     max_bytes: ClassVar[int] = 64 * 1024 * 1024  # of one message's body
     # The config fields that say where credentials are sent: changing one of them asks for the
     # credentials again, else a stored password could be sent to another host.
     host_fields: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, config: ConfigT, credentials: CredentialsT, limits: Limits | None = None) -> None:
-        """Keep the set-up; open no connection yet."""
+    def __init__(
+        self,
+        config: ConfigT,
+        credentials: CredentialsT,
+        limits: Limits | None = None,
+        policy: EgressPolicy | None = None,
+    ) -> None:
+        """Keep the set-up; open no connection yet. Without a policy, no private address is dialled."""
         self.config = config
         self.credentials = credentials
         self.limits = limits or Limits()
+        self.policy = policy or EgressPolicy()
 
     @abstractmethod
     def target(self) -> str:
@@ -172,6 +182,10 @@ class Adapter(ABC, Generic[ConfigT, CredentialsT]):
         An expected failure is a result, never an exception. A poison message gets a result of
         its own and never holds its neighbours.
         """
+
+    def wants_payload_url(self) -> bool:
+        """Tell whether messages need their link; making one costs a signature each."""
+        return True
 
     def stream(self, feed: Feed) -> Iterator[Outcomes]:
         """Deliver what ``feed`` has until it is closed; hand back results as they are known.

@@ -1,0 +1,1 @@
+"""What is kept and for how long: payload bodies and their links, replay, retention, erasure."""

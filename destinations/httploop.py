@@ -1,0 +1,85 @@
+"""libcurl's multi interface over epoll: the turning wheel of ``destinations.http``."""
+
+import select
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+import pycurl
+
+_WAKE = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
+
+
+class CurlLoop:
+    """Drives the transfers of one client.
+
+    libcurl's own wait uses select(), which cannot see a file number over 1023. A socket stays
+    registered while its connection idles: two system calls less for each request.
+    """
+
+    def __init__(self, connections: int) -> None:
+        self.multi = pycurl.CurlMulti()
+        self._poll = select.epoll()
+        self._registered: dict[int, int] = {}
+        self._wanted: dict[int, int] = {}
+        self._due: float | None = None
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, connections)
+
+    def turn(self, wait_s: float) -> None:
+        """Wait at most so long for something to happen, and do what is then to be done."""
+        self._tick()
+        due = self._due
+        wait = wait_s if due is None else min(wait_s, max(0.0, due - monotonic()))
+        for number, events in self._poll.poll(wait):
+            wanted = self._wanted.get(number)
+            if not wanted:
+                self._forget(number)
+            elif events & ~(select.EPOLLIN | select.EPOLLOUT):  # an error or a hang-up: let libcurl look
+                self.multi.socket_action(number, wanted)
+            else:
+                self.multi.socket_action(number, events & 1 | (events & select.EPOLLOUT and 2))
+        self._tick()
+
+    def opened(self) -> None:
+        """Distrust what is registered: a new socket may have the number of a closed one."""
+        self._registered.clear()
+
+    def close(self) -> None:
+        """Close the connections and the wait."""
+        self.multi.close()
+        self._poll.close()
+
+    def _tick(self) -> None:
+        if self._due is not None and self._due <= monotonic():
+            self._due = None
+            self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _on_timer(self, wait_ms: int) -> None:
+        self._due = None if wait_ms < 0 else monotonic() + wait_ms / 1000
+
+    def _on_socket(self, what: int, number: int, _multi: pycurl.CurlMulti, _data: Any) -> None:
+        if what not in _WAKE:
+            self._wanted[number] = 0
+            return
+        self._wanted[number] = what
+        if self._registered.get(number) != what:
+            self._register(number, what)
+
+    def _register(self, number: int, what: int) -> None:
+        try:
+            self._poll.modify(number, _WAKE[what])
+        except FileNotFoundError:
+            self._poll.register(number, _WAKE[what])
+        self._registered[number] = what
+
+    def _forget(self, number: int) -> None:
+        """Stop watching an idle connection: its server closed it."""
+        self._registered.pop(number, None)
+        with suppress(OSError):  # libcurl may have closed it first
+            self._poll.unregister(number)

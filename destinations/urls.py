@@ -1,0 +1,9 @@
+"""Paths of the API of destinations, under ``/api/v1/``."""
+
+from destinations.apibase import Router
+from destinations.views import DestinationTypeViewSet, DestinationViewSet
+
+router = Router()
+router.register("destination-types", DestinationTypeViewSet, basename="destination-type")
+router.register("destinations", DestinationViewSet, basename="destination")
+urlpatterns = router.urls

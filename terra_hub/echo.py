@@ -1,0 +1,51 @@
+"""The demonstration's own webhook receiver: shows what arrived. Only where DEMO_ECHO is set."""
+
+from collections import deque
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.views.decorators import staff_member_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+KEPT = 50
+BODY_SHOWN = 4096
+
+_received: deque[dict[str, Any]] = deque(maxlen=KEPT)
+
+
+@csrf_exempt
+def echo(request: HttpRequest) -> HttpResponse:
+    """Take a webhook with POST; show the last ones with GET (log-in needed)."""
+    if not settings.DEMO_ECHO:
+        raise Http404
+    if request.method == "POST":
+        _received.appendleft(_seen(request))
+        return JsonResponse({"received": True})
+    return _page(request)
+
+
+@csrf_exempt
+def fail(request: HttpRequest) -> HttpResponse:
+    """Answer 500: the demonstration's failing destination."""
+    if not settings.DEMO_ECHO:
+        raise Http404
+    return JsonResponse({"error": "This page always fails, so that retries can be looked at."}, status=500)
+
+
+@staff_member_required
+def _page(request: HttpRequest) -> HttpResponse:
+    return render(request, "echo.html", {"received": list(_received)})
+
+
+def _seen(request: HttpRequest) -> dict[str, Any]:
+    headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
+    return {
+        "at": timezone.now(),
+        "event_id": headers.get("Webhook-Id", ""),
+        "headers": sorted(headers.items()),
+        "size": len(request.body),
+        "body": request.body[:BODY_SHOWN].decode(errors="replace"),
+    }

@@ -1,0 +1,97 @@
+"""``manage.py serve``: the web server and a worker under one command."""
+
+import signal
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from webhooks.durability import explain, unsafe_settings
+
+# Enough threads that requests wait for the same commit together; they cost only their stacks.
+THREADS = 128
+POLL_SECONDS = 0.2
+
+
+def server_command(host: str, port: int, processes: int) -> list[str]:
+    """Return the command line that serves HTTP: granian, speaking WSGI."""
+    return [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port),
+        "--workers", str(processes), "--blocking-threads", str(THREADS), "--backpressure", str(THREADS),
+        "--backlog", "1024", "--http", "1", "--no-ws", "--no-access-log", "--log-level", "warning",
+        "--respawn-failed-workers", "terra_hub.wsgi:application",
+    ]  # fmt: skip
+
+
+class Command(BaseCommand):
+    """Run server and worker until either ends or a signal comes."""
+
+    help = "Serve HTTP and deliver, under one command; Ctrl-C or SIGTERM stops both."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take where to listen and how many processes to run."""
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--processes", type=int, default=1, help="web processes; SQLite works with one")
+        parser.add_argument("--workers", type=int, default=1, help="worker processes")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Start the processes and wait."""
+        self._refuse_unsafe(options["processes"])
+        commands = [server_command(options["host"], options["port"], options["processes"])]
+        commands += [[sys.executable, sys.argv[0], "worker"]] * options["workers"]
+        children = [subprocess.Popen(command) for command in commands]  # noqa: S603  # our own command lines
+        code = _wait(children)
+        if code:
+            raise CommandError(f"A process of the hub ended by itself with code {code}; the others were stopped.")
+
+    def _refuse_unsafe(self, processes: int) -> None:
+        problems = unsafe_settings()
+        if problems:
+            raise CommandError(explain(problems))
+        if connection.vendor == "sqlite" and processes > 1:
+            raise CommandError(f"{processes} web processes need PostgreSQL; SQLite works with one.")
+        connection.close()
+
+
+class Stop(Exception):
+    """A signal asked for the end."""
+
+
+def _wait(children: list["subprocess.Popen[bytes]"]) -> int:
+    """Wait until a child ends by itself (return its code) or a signal comes (return 0); stop the rest."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Stop
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        while all(child.poll() is None for child in children):
+            time.sleep(POLL_SECONDS)
+        return next(child.returncode for child in children if child.poll() is not None) or 1
+    except Stop:
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _stop(children)
+
+
+def _stop(children: list["subprocess.Popen[bytes]"]) -> None:
+    """Ask every child to end, and end those that take longer than the grace time."""
+    deadline = time.monotonic() + settings.SHUTDOWN_GRACE_SECONDS + 5
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    for child in children:
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()

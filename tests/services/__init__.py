@@ -1,0 +1,52 @@
+"""Real servers for the tests, one module each.
+
+For each of them: an environment variable that names an existing server wins; else the server is
+started from this machine's binaries on a free port, in a temporary folder, and ended by its own
+process id; else, as root and with ``CI=true`` or ``HUB_TEST_INSTALL=1``, the Debian package is
+installed first; else ``ServiceMissing`` says what to install.
+"""
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+ServiceT = TypeVar("ServiceT")
+
+
+class ServiceMissing(Exception):
+    """A server that this machine cannot start; the message names what to install or to set."""
+
+
+def provide(start: Callable[[], ServiceT]) -> ServiceT:
+    """Return the server that ``start`` gives, or skip the test; with ``CI=true``, fail it."""
+    try:
+        return start()
+    except ServiceMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+
+
+def may_install() -> bool:
+    """Tell whether the tests may install Debian packages on this machine."""
+    asked = os.environ.get("CI") == "true" or os.environ.get("HUB_TEST_INSTALL") == "1"
+    return asked and os.geteuid() == 0
+
+
+def install_debian(*packages: str) -> None:
+    """Install Debian packages; raise ``ServiceMissing`` with apt's own last words where that fails."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise ServiceMissing(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nothing listens on right now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

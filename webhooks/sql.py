@@ -1,0 +1,107 @@
+"""Multi-row writes for the two hot paths, on SQLite (3.35+) and PostgreSQL.
+
+Django's ``bulk_create`` cannot say which rows a unique constraint left out. On PostgreSQL columns
+travel as binary arrays (``unnest``) in a prepared statement: a quarter of the client's time of a
+multi-row VALUES list, and half of the server's (docs/decisions/0002-group-commit.md).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+
+# (column, its PostgreSQL type)
+Columns = Sequence[tuple[str, str]]
+
+# SQLite's default limit of bound variables is 32,766: https://www.sqlite.org/limits.html
+MAX_VARIABLES = 30_000
+
+
+def on_postgres() -> bool:
+    """Tell whether the hub's own database is PostgreSQL."""
+    return connection.vendor == "postgresql"
+
+
+def bind(value: Any) -> Any:
+    """Return a value as the hub's database stores it in Django's columns."""
+    if value is None or on_postgres():
+        return value
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value
+
+
+def as_uuid(value: Any) -> UUID:
+    """Return a UUID column's value, whichever database it came from."""
+    return value if isinstance(value, UUID) else UUID(hex=value)
+
+
+def as_json(value: Any) -> str:
+    """Return JSON text for a JSON column; NUL is replaced, which PostgreSQL's jsonb refuses."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).replace("\\u0000", "\\ufffd")
+
+
+@contextmanager
+def fast_cursor() -> Iterator[Any]:
+    """Return a cursor of the current connection, inside its transaction.
+
+    On PostgreSQL it binds on the server, which Django's own cursor does not: statements are
+    prepared and ``%b`` sends binary. Errors are Django's.
+    """
+    if not on_postgres():
+        with connection.cursor() as cursor:
+            yield cursor
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        yield cursor
+
+
+def insert_rows(
+    cursor: Any, table: str, columns: Columns, rows: Iterable[Sequence[Any]], *, unless: str = "", returning: str = ""
+) -> list[tuple[Any, ...]]:
+    """Insert rows, skipping those that conflict on the columns ``unless``; return ``returning``."""
+    rows = list(rows)
+    if not rows:
+        return []
+    tail = (f" ON CONFLICT ({unless}) DO NOTHING" if unless else "") + (f" RETURNING {returning}" if returning else "")
+    write = _insert_arrays if on_postgres() else _insert_values
+    return write(cursor, table, columns, rows, tail)
+
+
+def _insert_arrays(cursor: Any, table: str, columns: Columns, rows: Sequence[Any], tail: str) -> list[tuple[Any, ...]]:
+    names = ",".join(name for name, _ in columns)
+    values = ",".join(f"u.{name}::{kind}" for name, kind in columns)
+    arrays = ",".join(f"%b::{_array_kind(kind)}[]" for _, kind in columns)
+    sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({arrays}) AS u({names}){tail}"  # noqa: S608
+    cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)])
+    return cursor.fetchall() if "RETURNING" in tail else []
+
+
+def _array_kind(kind: str) -> str:
+    return "text" if kind == "jsonb" else kind  # JSON travels as the text that it is
+
+
+def _insert_values(cursor: Any, table: str, columns: Columns, rows: Sequence[Any], tail: str) -> list[tuple[Any, ...]]:
+    names = ",".join(name for name, _ in columns)
+    one = f"({','.join(['%s'] * len(columns))})"
+    step = MAX_VARIABLES // len(columns)
+    returned: list[tuple[Any, ...]] = []
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        sql = f"INSERT INTO {table} ({names}) VALUES {','.join([one] * len(part))}{tail}"  # noqa: S608
+        cursor.execute(sql, [bind(value) for row in part for value in row])
+        returned += cursor.fetchall() if "RETURNING" in tail else []
+    return returned
+
+
+def marks(values: Sequence[Any]) -> str:
+    """Return ``%s,%s,…`` for an IN list."""
+    return ",".join(["%s"] * len(values))
