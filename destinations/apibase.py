@@ -1,5 +1,6 @@
 """What every view of the API shares: who may call it, with which parameters, and how it answers."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -85,14 +86,18 @@ class ModelPermissions(permissions.DjangoModelPermissions):
 
 # --- what ----------------------------------------------------------------------------------------
 class JSONParser(parsers.JSONParser):
-    """DRF's parser, which also answers JSON that is nested too deeply."""
+    """DRF's parser, which also answers JSON that nests too deeply or spells what is no text."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         """Return the parsed body; raise ``ParseError``."""
         try:
-            return super().parse(stream, media_type, parser_context)
+            value = super().parse(stream, media_type, parser_context)
+            json.dumps(value, ensure_ascii=False).encode()
         except RecursionError as error:
             raise exceptions.ParseError("JSON parse error - nested too deeply") from error
+        except UnicodeEncodeError as error:
+            raise exceptions.ParseError("JSON parse error - half of a surrogate pair is no character") from error
+        return value
 
 
 class ApiViewSet(viewsets.GenericViewSet[Any]):

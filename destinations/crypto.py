@@ -29,7 +29,11 @@ class KeyRing:
 
     def __init__(self, entries: Sequence[str]) -> None:
         """Read ``key id:base64 of 32 bytes`` entries; raise ``SealError`` on a malformed one."""
-        self._ciphers = dict(_read_key(entry) for entry in entries if entry.strip())
+        self._ciphers: dict[str, AESGCM] = {}
+        for key_id, cipher in map(_read_key, filter(str.strip, entries)):
+            if key_id in self._ciphers:
+                raise SealError(f"CREDENTIAL_KEYS names the key {key_id!r} twice: each key needs an id of its own.")
+            self._ciphers[key_id] = cipher
         if not self._ciphers:
             raise SealError(
                 "CREDENTIAL_KEYS is not set: credentials can be neither sealed nor opened. "
@@ -76,7 +80,7 @@ def _read_key(entry: str) -> tuple[str, AESGCM]:
     key_id, _, text = entry.strip().partition(":")
     try:
         key = base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if not key_id or len(key) != KEY_BYTES:
         raise SealError("An entry of CREDENTIAL_KEYS is not 'key id:base64 of 32 bytes'.")

@@ -22,7 +22,9 @@ class SealedAttribute:
         """Return the opened value; raise ``SealError`` where it does not open."""
         if instance is None:
             return self
-        value = instance.__dict__.get(self.field.attname, {})
+        if self.field.attname not in instance.__dict__:  # left out by only() or defer()
+            instance.refresh_from_db(fields=[self.field.attname])
+        value = instance.__dict__[self.field.attname]
         if not isinstance(value, Token):
             return value
         if not value:

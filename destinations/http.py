@@ -18,7 +18,7 @@ import pycurl
 
 from destinations.egress import HTTP_REFUSED_PORTS, EgressPolicy, EgressRefused, ResolveFailed, resolve, verdict
 from destinations.hosts import Endpoint, parse_url
-from destinations.httperrors import HttpError, error_of
+from destinations.httperrors import HttpError, Phase, error_of, timeout, too_large
 from destinations.httploop import CurlLoop
 
 MAX_BODY = 64 * 1024  # bytes kept of an answer's body
@@ -227,7 +227,7 @@ class _Transfer:
 
     __slots__ = (
         "_addresses", "_ca_pem", "_endpoint", "_host", "_judge", "_loop", "_method", "_timeout_s", "chunks", "easy",
-        "header_bytes", "left", "lines", "refusal", "request", "sent", "too_large", "truncated",
+        "header_bytes", "left", "lines", "number", "refusal", "request", "sent", "too_large", "truncated",
     )  # fmt: skip
 
     def __init__(self, judge: _Judge, loop: CurlLoop) -> None:
@@ -241,6 +241,7 @@ class _Transfer:
             self.easy.setopt(option, value)
         self.easy.setopt(pycurl.CAINFO, certifi.where())
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.easy.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
         self.easy.setopt(pycurl.READFUNCTION, self._read)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._write)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._header)
@@ -252,6 +253,7 @@ class _Transfer:
         self.lines: list[bytes] = []
         self.chunks: list[bytes] = []
         self.left, self.header_bytes, self.sent = MAX_BODY, 0, 0
+        self.number = -1  # of the socket, where this request dialled
         self.truncated = self.too_large = False
         self.refusal: EgressRefused | None = None
         if endpoint is not self._endpoint or addresses is not self._addresses:
@@ -267,7 +269,7 @@ class _Transfer:
             self._set_method(request)
         if request.body is not None:
             setopt(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
-        setopt(pycurl.HTTPHEADER, _NO_HEADERS + list(request.headers))
+        setopt(pycurl.HTTPHEADER, _NO_HEADERS + list(map(_line, request.headers)))
 
     def answer(self, code: int, text: str) -> HttpResponse | HttpError:
         """Return what became of the request: ``code`` and ``text`` are libcurl's, 0 for no error."""
@@ -278,7 +280,27 @@ class _Transfer:
             return HttpResponse(status, b"".join(self.chunks), duration_ms, self.truncated, self.lines)
         if self.refusal is not None:
             return HttpError("egress_refused", self.refusal.detail, self.refusal.hint, duration_ms)
-        return error_of(easy, code, text, too_large=self.too_large, duration_ms=duration_ms)
+        if self.too_large:
+            return too_large(duration_ms)
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return timeout(self._phase(duration_ms), duration_ms)
+        return error_of(code, text, duration_ms)
+
+    def _phase(self, duration_ms: int) -> Phase:
+        """Return how far a request came whose time is up."""
+        dialled = self.number >= 0
+        if self.refusal is None and dialled and not self.easy.getinfo(pycurl.CONNECT_TIME):
+            return Phase.CONNECT
+        if (
+            dialled
+            and self._endpoint
+            and self._endpoint.scheme == "https"
+            and not self.easy.getinfo(pycurl.APPCONNECT_TIME)
+        ):
+            return Phase.TLS
+        # Less than a line reaches no callback; a server that drips is still heard at the end.
+        heard = self.header_bytes or self._loop.silence_s(self.number) < duration_ms / 2000
+        return Phase.ANSWER if heard else Phase.SILENCE
 
     def _aim(self, endpoint: Endpoint, addresses: Sequence[str]) -> None:
         self._endpoint, self._host, self._addresses = endpoint, endpoint.host, addresses
@@ -311,8 +333,12 @@ class _Transfer:
         self.refusal = self._judge.dialled(self._host, address)
         if self.refusal:
             return pycurl.SOCKET_BAD
-        self._loop.opened()
         return socket(address.family, address.socktype, address.protocol)
+
+    def _opened(self, number: int, _purpose: int) -> int:
+        self.number = number
+        self._loop.opened(number)
+        return pycurl.SOCKOPT_OK
 
     def _read(self, size: int) -> bytes:
         body = self.request.body or b""
@@ -335,13 +361,16 @@ class _Transfer:
             return 0
         if line.startswith(b"HTTP/"):
             self.lines.clear()  # what came before belongs to a 1XX answer
+            if line[9:12] == b"101":  # nobody asked for another protocol
+                self.truncated = True
+                return 0
         else:
             self.lines.append(line)
         return None
 
 
 # An empty value takes a header away that libcurl would add by itself.
-_NO_HEADERS = ["Expect:", "Accept:", "Transfer-Encoding:"]
+_NO_HEADERS = ["Expect:", "Accept:", "Content-Type:", "Transfer-Encoding:"]
 _CONSTANT: tuple[tuple[int, Any], ...] = (
     (pycurl.NOSIGNAL, 1),  # signals and threads do not go together
     (pycurl.PROXY, ""),  # whatever the environment says
@@ -352,6 +381,11 @@ _CONSTANT: tuple[tuple[int, Any], ...] = (
     (pycurl.MAXAGE_CONN, IDLE_S),
     (pycurl.USERAGENT, USER_AGENT),
 )
+
+
+def _line(header: str) -> str | bytes:
+    # A received header reaches Python as Latin-1 text, whatever its bytes meant: so they are given back.
+    return header if header.isascii() else header.encode("latin-1", "replace")
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """What can go wrong between a request and its answer, in stable codes and in words for people."""
 
-from typing import Any
+from enum import Enum
 
 import pycurl
 
@@ -35,6 +35,9 @@ _TLS_HINTS = (
 )
 
 
+_SLOW_HINT = "Let the receiver answer first and work afterwards, or raise the destination's timeout."
+
+
 class HttpError(Exception):
     """A request without an answer: ``code`` is stable, ``detail`` and ``hint`` are for people."""
 
@@ -47,13 +50,31 @@ class HttpError(Exception):
         self.code, self.detail, self.hint, self.duration_ms = code, detail, hint, duration_ms
 
 
-def error_of(easy: Any, code: int, text: str, *, too_large: bool, duration_ms: int) -> HttpError:
+class Phase(Enum):
+    """How far a request came before its time was up: its code, and what did not happen."""
+
+    CONNECT = "connect_timeout", "No connection", "Check the host, the port and the firewalls between."
+    TLS = "tls_timeout", "No TLS handshake", "Check that the port speaks TLS."
+    SILENCE = "timeout", "No answer", _SLOW_HINT
+    ANSWER = "deadline", "The answer began, and was not complete", _SLOW_HINT
+
+
+def timeout(phase: Phase, duration_ms: int) -> HttpError:
+    """Name a request whose time was up."""
+    code, missing, hint = phase.value
+    return HttpError(code, f"{missing} within {duration_ms / 1000:.1f} s.", hint, duration_ms)
+
+
+def too_large(duration_ms: int) -> HttpError:
+    """Name an answer whose headers were too large."""
+    detail = "The answer's headers are larger than 64 KiB."
+    return HttpError("response_headers_too_large", detail, "Look at what the server sends.", duration_ms)
+
+
+def error_of(code: int, text: str, duration_ms: int) -> HttpError:
     """Name a failed transfer by libcurl's error ``code`` and ``text``."""
-    if code == pycurl.E_OPERATION_TIMEDOUT:
-        return _timeout_of(easy, duration_ms)
-    if too_large or code == _TOO_LARGE:
-        detail = "The answer's headers are larger than 64 KiB."
-        return HttpError("response_headers_too_large", detail, "Look at what the server sends.", duration_ms)
+    if code == _TOO_LARGE:
+        return too_large(duration_ms)
     if code in _TLS_CODES:
         return HttpError("tls_failed", f"TLS failed: {text}.", _tls_hint(text), duration_ms)
     if code == pycurl.E_COULDNT_CONNECT:
@@ -64,22 +85,6 @@ def error_of(easy: Any, code: int, text: str, *, too_large: bool, duration_ms: i
     if code in _BAD_ANSWER_CODES:
         return HttpError("bad_response", f"The answer is not HTTP: {text}.", "Check the URL's port.", duration_ms)
     return HttpError("transfer_failed", f"The transfer failed: {text} (libcurl {code}).", "", duration_ms)
-
-
-def _timeout_of(easy: Any, duration_ms: int) -> HttpError:
-    """Say how far a request got before its time was up."""
-    after = f"within {duration_ms / 1000:.1f} s"
-    if not easy.getinfo(pycurl.CONNECT_TIME):
-        hint = "Check the host, the port and the firewalls between."
-        return HttpError("connect_timeout", f"No connection {after}.", hint, duration_ms)
-    if not easy.getinfo(pycurl.PRETRANSFER_TIME):
-        return HttpError("tls_timeout", f"No TLS handshake {after}.", "Check that the port speaks TLS.", duration_ms)
-    if easy.getinfo(pycurl.STARTTRANSFER_TIME):
-        return HttpError("deadline", f"The answer was not complete {after}.", _SLOW_HINT, duration_ms)
-    return HttpError("timeout", f"No answer {after}.", _SLOW_HINT, duration_ms)
-
-
-_SLOW_HINT = "Let the receiver answer first and work afterwards, or raise the destination's timeout."
 
 
 def _tls_hint(text: str) -> str:

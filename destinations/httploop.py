@@ -26,6 +26,7 @@ class CurlLoop:
         self._poll = select.epoll()
         self._registered: dict[int, int] = {}
         self._wanted: dict[int, int] = {}
+        self._heard: dict[int, float] = {}
         self._due: float | None = None
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
@@ -36,24 +37,36 @@ class CurlLoop:
         self._tick()
         due = self._due
         wait = wait_s if due is None else min(wait_s, max(0.0, due - monotonic()))
-        for number, events in self._poll.poll(wait):
-            wanted = self._wanted.get(number)
-            if not wanted:
-                self._forget(number)
-            elif events & ~(select.EPOLLIN | select.EPOLLOUT):  # an error or a hang-up: let libcurl look
-                self.multi.socket_action(number, wanted)
-            else:
-                self.multi.socket_action(number, events & 1 | (events & select.EPOLLOUT and 2))
+        happened = self._poll.poll(wait)
+        now = monotonic()
+        for number, events in happened:
+            if events & select.EPOLLIN:
+                self._heard[number] = now
+            self._act(number, events)
         self._tick()
 
-    def opened(self) -> None:
-        """Distrust what is registered: a new socket may have the number of a closed one."""
-        self._registered.clear()
+    def opened(self, number: int) -> None:
+        """Forget what was known of a socket's number: a closed one had it before."""
+        self._registered.pop(number, None)
+        self._heard.pop(number, None)
+
+    def silence_s(self, number: int) -> float:
+        """Return the seconds since a socket was last readable."""
+        return monotonic() - self._heard.get(number, 0.0)
 
     def close(self) -> None:
         """Close the connections and the wait."""
         self.multi.close()
         self._poll.close()
+
+    def _act(self, number: int, events: int) -> None:
+        wanted = self._wanted.get(number)
+        if not wanted:
+            self._forget(number)
+        elif events & ~(select.EPOLLIN | select.EPOLLOUT):  # an error or a hang-up: let libcurl look
+            self.multi.socket_action(number, wanted)
+        else:
+            self.multi.socket_action(number, events & 1 | (events & select.EPOLLOUT and 2))
 
     def _tick(self) -> None:
         if self._due is not None and self._due <= monotonic():

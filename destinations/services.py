@@ -38,7 +38,7 @@ from destinations.rules import (
 from destinations.rules import Refused as Refused
 from destinations.rules import register_lookup as register_lookup
 from destinations.signals import destination_deleted
-from destinations.specs import SpecField, load, masked, secret_names, spec_fields
+from destinations.specs import SpecField, load, masked, spec_fields
 from destinations.writing import changing, present, save, unique_name
 
 # What every type has besides config and credentials.
@@ -269,8 +269,8 @@ def _new_link_secret() -> dict[str, str]:
 
 
 def _secrets(type_name: str, credentials: Mapping[str, Any]) -> dict[str, Any]:
-    names = secret_names([kind_of(type_name).credentials_spec])
-    return {name: value for name, value in credentials.items() if name in names}
+    shown = {field.name for field in spec_fields(kind_of(type_name).credentials_spec) if not field.about.secret}
+    return {name: value for name, value in credentials.items() if name not in shown}
 
 
 # --- changes ------------------------------------------------------------------------------------

@@ -102,14 +102,19 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def _parse_text(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _loads(text)
     except json.JSONDecodeError as error:
         raise InvalidPayload(
             f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from error
     except RecursionError as error:
         raise InvalidPayload("The body's arrays or objects are nested too deeply.") from error
-    except InvalidPayload:
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (json.JSONDecodeError, InvalidPayload):
         raise
     except ValueError:
         # A whole number of more than 4,300 digits: right JSON, and none of the fields we read.

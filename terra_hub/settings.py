@@ -32,6 +32,8 @@ INLINE_BODY_BYTES = env.int("INLINE_BODY_BYTES", default=64 * 1024)
 QUARANTINE_ROWS_PER_SOURCE = env.int("QUARANTINE_ROWS_PER_SOURCE", default=10_000)
 QUARANTINE_BODY_BYTES = env.int("QUARANTINE_BODY_BYTES", default=64 * 1024)
 COMMIT_TIMEOUT_SECONDS = env.float("COMMIT_TIMEOUT_SECONDS", default=10.0)
+# Requests that are committed together at most; 1: a commit for each request, which benchmarks compare with.
+GROUP_COMMIT_MAX = max(1, env.int("GROUP_COMMIT_MAX", default=256))
 WORKER_LANES = env.int("WORKER_LANES", default=64)
 CLAIM_LEASE_SECONDS = env.int("CLAIM_LEASE_SECONDS", default=60)
 SHUTDOWN_GRACE_SECONDS = env.int("SHUTDOWN_GRACE_SECONDS", default=30)

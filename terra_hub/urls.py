@@ -12,6 +12,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("", include("webhooks.urls")),
+    path("api/v1/", include("webhooks.api_urls")),
     path("admin/", admin.site.urls),
 ]
 if settings.DEMO_ECHO:

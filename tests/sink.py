@@ -15,17 +15,11 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from tests.services.authority import Authority
 from tests.sink_server import HEADER
 
 SERVER = Path(__file__).with_name("sink_server.py")
@@ -57,7 +51,6 @@ class Sink:
         *,
         tls: bool = False,
         names: tuple[str, ...] = ("127.0.0.1", "localhost"),
-        expired: bool = False,
         fsync: bool = False,
         port: int = 0,
         directory: str | None = None,
@@ -67,7 +60,7 @@ class Sink:
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="sink-")
         self.directory = Path(directory or self._temporary.name)  # type: ignore[union-attr]
         self.ledger = self.directory / "ledger"
-        self.ca_pem = make_certificates(self.directory, names, expired) if tls else ""
+        self.ca_pem = self._make_certificate(names) if tls else ""
         self._process: subprocess.Popen[str] | None = None
         self._control: http.client.HTTPConnection | None = None
 
@@ -160,6 +153,12 @@ class Sink:
             found.append(_received(when, connection, data[start : start + head_size], data[start + head_size : at]))
         return [one for one in found if path in (None, one.path)]
 
+    def _make_certificate(self, names: tuple[str, ...]) -> str:
+        authority = Authority()
+        certificate, key = authority.issue(*names)
+        (self.directory / "server.pem").write_bytes(certificate + key)
+        return authority.pem
+
     def _tell(self, command: str, value: Any = None) -> Any:
         if self._control is None:
             self._control = self._connection()
@@ -182,65 +181,4 @@ def _received(at: float, connection: int, head: bytes, body: bytes) -> Received:
     pairs = (line.partition(":") for line in lines)
     return Received(
         at, connection, method, target, {name.lower(): value.strip() for name, _, value in pairs}, head, body
-    )
-
-
-def make_certificates(directory: Path, names: tuple[str, ...], expired: bool = False) -> str:
-    """Write ``server.pem`` (certificate and key) into ``directory``; return the CA's PEM."""
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sink test CA")])
-    ca = _certificate(issuer, issuer, ca_key).add_extension(x509.BasicConstraints(True, None), True)
-    ca = ca.add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
-    ca = ca.add_extension(_key_usage(), True)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    leaf = _certificate(subject, issuer, key, expired).add_extension(_alternative(names), False)
-    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    chain = leaf.sign(ca_key, hashes.SHA256()).public_bytes(pem)
-    (directory / "server.pem").write_bytes(chain + private)
-    return ca.sign(ca_key, hashes.SHA256()).public_bytes(pem).decode()
-
-
-def _certificate(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    expired: bool = False,
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    ends = now - timedelta(days=1) if expired else now + timedelta(days=1)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=2))
-        .not_valid_after(ends)
-    )
-
-
-def _alternative(names: tuple[str, ...]) -> x509.SubjectAlternativeName:
-    return x509.SubjectAlternativeName([_general_name(name) for name in names])
-
-
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def _key_usage() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
     )

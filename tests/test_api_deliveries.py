@@ -1,6 +1,7 @@
 """Deliveries and events over the API: what is shown of them, and sending them again."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
@@ -63,7 +64,7 @@ def test_a_delivery_with_very_many_attempts_shows_the_latest(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["events", "deliveries"])
-def test_details_cost_a_fixed_number_of_queries(api: Api, path: str, django_assert_max_num_queries) -> None:
+def test_details_cost_a_fixed_number_of_queries(api: Api, path: str, django_assert_max_num_queries: Any) -> None:
     event = make_event()
     deliveries = [make_delivery(event, make_destination(f"hook {number}")) for number in range(8)]
     for number in range(1, 8):
@@ -82,7 +83,11 @@ def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
 
 
 # --- payloads ---------------------------------------------------------------------------------------
-BODIES = [b'{"type":"daily","n":1.0}', b'{"type":"x","text":"\xc3\xa9\\u0000","n":12345678901234567890.10}', b"\x00\xff\xfe"]
+BODIES = [
+    b'{"type":"daily","n":1.0}',
+    b'{"type":"x","text":"\xc3\xa9\\u0000","n":12345678901234567890.10}',
+    b"\x00\xff\xfe",
+]
 
 
 @pytest.mark.parametrize("body", BODIES)

@@ -1,6 +1,7 @@
 """Lists: pages that miss nothing, filters that say what they know, and the same cost on every page."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -101,7 +102,7 @@ def test_no_list_counts_or_skips_rows(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["events", "deliveries", "destinations"])
-def test_ten_rows_cost_as_many_queries_as_one(api: Api, path: str, django_assert_max_num_queries) -> None:
+def test_ten_rows_cost_as_many_queries_as_one(api: Api, path: str, django_assert_max_num_queries: Any) -> None:
     for number in range(10):
         make_delivery(make_event(), make_destination(f"hook {number}"))
     api.get(path)  # the user's permissions and the content types are read once
@@ -119,7 +120,9 @@ def test_an_unknown_filter_is_an_error_that_names_the_known_ones(api: Api, path:
 
     assert messages(problem).keys() == {"colour"}
     if path == "events":
-        known = "limit, cursor, since, until, provider, data_type, destination, outcome, user_id, reference_id, event_id"
+        known = (
+            "limit, cursor, since, until, provider, data_type, destination, outcome, user_id, reference_id, event_id"
+        )
         assert known in problem["detail"]
 
 

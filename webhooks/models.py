@@ -4,6 +4,7 @@ Rows on the hot path are narrow and are written by ``receiving.groupcommit`` and
 ``delivering.outbox``, many at a time.
 """
 
+import re
 from typing import Any, ClassVar
 
 from django.core.validators import RegexValidator
@@ -15,6 +16,7 @@ from destinations.fields import SealedField
 from destinations.ids import uuid7
 from destinations.models import Destination
 
+SLUG = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 TYPE_LENGTH = 64
 ID_LENGTH = 255
 KEY_LENGTH = 160
@@ -27,7 +29,7 @@ class Source(models.Model):
     slug = models.SlugField(
         max_length=64,
         unique=True,
-        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$")],
+        validators=[RegexValidator(SLUG.pattern)],
         help_text="Part of the webhook URL; fixed once the source is made.",
     )
     name = models.CharField(max_length=100)

@@ -9,6 +9,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from destinations.crypto import SealError
 from webhooks.keeping.links import LinkRefused, payload_of
 from webhooks.keeping.payloads import PayloadMissing, open_body
 from webhooks.receiving.groupcommit import StoreUnavailable
@@ -42,7 +43,8 @@ def receive(request: HttpRequest, slug: str) -> HttpResponse:
         return problem(rejected.status, rejected.refusal.code, rejected.refusal.detail)
     except BodyBroken as error:
         return problem(400, "body_incomplete", str(error))
-    except (StoreUnavailable, DatabaseError, InterfaceError) as error:
+    except (StoreUnavailable, DatabaseError, InterfaceError, SealError) as error:
+        # A source whose secrets do not open (a key is missing) can be mended too: the sender tries again.
         log.error("event_refused_for_now", source=slug, error=type(error).__name__)
         return problem(
             503, "store_unavailable", "The event could not be stored. Send it again.",

@@ -19,6 +19,7 @@ from destinations.adapters.postgres_sql import (
 )
 from destinations.adapters.rows import TABLES, USERS, EventRows, Table, newest_users
 
+TOO_LONG_FOR_TYPE, TOO_LONG_TO_INDEX = "22001", "54000"
 COMMIT: Statement = ("COMMIT", ())
 # Halving 500 rows takes 10 tries for each bad row among them; what is not found by then waits for its retry.
 MOST_TRIES = 200
@@ -84,7 +85,7 @@ class Batch:
                 yield table, statement
 
     def _rows(self, table: Table) -> list[Any]:
-        events = [event for event in self._events if self.refusal_of(event) is None]
+        events = [event for event in self._events if not self._refused or self.refusal_of(event) is None]
         if table is USERS:
             return newest_users(events)
         found = {event.payload.payload_id: event.payload for event in events if event.table is table}
@@ -113,7 +114,8 @@ class Batch:
             if rest_error is None:
                 return
             if found >= HOPELESS_AFTER and not accepted and self._try(table, rest[-1:]) is not None:
-                raise Unwell(str(error.sqlstate), describe(error), f"Every row is refused: look at {table.name}.")
+                hint = f"Every row is refused: look at the columns, constraints and triggers of {table.name}."
+                raise Unwell(str(error.sqlstate), describe(error, table.name), hint)
             rows, error = rest, rest_error
         self._postpone(table, rows, error)
 
@@ -145,17 +147,21 @@ class Batch:
         return self._tries < MOST_TRIES and self._link.remaining_ms > self._stop_at_ms
 
     def _refuse(self, table: Table, row: Any, error: psycopg.Error) -> None:
-        detail = describe(error, self._too_narrow(table, row) if error.sqlstate == "22001" else "")
+        detail = describe(error, table.name, self._too_long(table, row, str(error.sqlstate)))
         self._refused[table.name, getattr(row, table.key)] = Refusal(str(error.sqlstate), detail)
 
     def _postpone(self, table: Table, rows: Sequence[Any], error: psycopg.Error) -> None:
-        detail = f"Not written yet: other rows of its batch were refused ({describe(error)})."
+        detail = f"Not written yet: other rows of its batch were refused ({describe(error, table.name)})."
         for row in rows:
             self._refused[table.name, getattr(row, table.key)] = Refusal(str(error.sqlstate), detail, is_final=False)
 
-    def _too_narrow(self, table: Table, row: Any) -> str:
-        """Return the column that a value is too long for: the server's error does not name it."""
+    def _too_long(self, table: Table, row: Any, sqlstate: str) -> str:
+        """Return the column whose text is too long, where that is the error: the server does not name it."""
+        texts = {column.name: getattr(row, column.name) or "" for column in table.columns if not column.is_moment}
+        if sqlstate == TOO_LONG_TO_INDEX:
+            return max(texts, key=lambda name: len(texts[name]))
+        if sqlstate != TOO_LONG_FOR_TYPE:
+            return ""
         answer = self._link.run([self._tables.columns()])[0].fetchall()
         widths = {column: width for name, column, width in answer if name == table.name and width}
-        values = {column: getattr(row, column, None) for column in widths}
-        return next((name for name, value in values.items() if len(value or "") > widths[name]), "")
+        return next((name for name, width in widths.items() if len(texts.get(name, "")) > width), "")

@@ -9,7 +9,7 @@ from destinations.adapters.base import Step, StepFailed, StepStatus, run_step
 from destinations.adapters.postgres_batch import create_missing
 from destinations.adapters.postgres_errors import CONNECT_FAILED, CONNECTION_LOST, TIMEOUT, TLS_FAILED, Unwell, filled
 from destinations.adapters.postgres_link import Link, StatementFailed
-from destinations.adapters.postgres_sql import TerraTables, names_of
+from destinations.adapters.postgres_sql import TerraTables, column_type, names_of
 from destinations.adapters.rows import DATA, OTHER, TABLES, USERS, DataRow, OtherRow, Table, UserRow
 
 _CLEAR = "Health data and the password's proof travel in clear."
@@ -124,8 +124,8 @@ class _Check:
         for table in TABLES:
             for column in table.columns:
                 if table.name in present and (table.name, column.name) not in found:
-                    kind = "timestamptz" if column.is_moment else "text"
-                    hint = f"Run: ALTER TABLE {names['schema']}.{table.name} ADD COLUMN {column.name} {kind};"
+                    place = f"{names['schema']}.{table.name}"
+                    hint = f"Run: ALTER TABLE {place} ADD COLUMN {column.name} {column_type(column)};"
                     raise StepFailed(f"{table.name} has no column {column.name}.", hint)
 
     def write(self) -> str:

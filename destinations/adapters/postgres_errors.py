@@ -124,8 +124,10 @@ def is_row_error(error: Any) -> bool:
     return verdict_of(error.sqlstate).blame is Blame.ROW
 
 
-def describe(error: Any, column: str = "") -> str:
+def describe(error: Any, table: str = "", column: str = "") -> str:
     """Return one line about a ``psycopg.Error``, with the names of table, column and constraint.
+
+    ``table`` and ``column`` stand in where the server names none.
 
     The server's own words stand in it only where they hold no value of a row: its DETAIL always
     may, its message may for data errors, and anything may in what a trigger raises.
@@ -133,9 +135,13 @@ def describe(error: Any, column: str = "") -> str:
     verdict, diag = verdict_of(error.sqlstate), error.diag
     if verdict.blame is not Blame.ROW and verdict is not UNKNOWN and not diag.context and diag.message_primary:
         return f"{verdict.reason}: {one_line(diag.message_primary)}"
-    places = {"table": diag.table_name, "column": diag.column_name or column, "constraint": diag.constraint_name}
-    named = ", ".join(f"{kind} {name}" for kind, name in places.items() if name)
-    return f"{verdict.reason} ({type(error).__name__}{', ' + named if named else ''})"
+    places = {
+        "table": diag.table_name or table,
+        "column": diag.column_name or column,
+        "constraint": diag.constraint_name,
+    }
+    named = [f"{kind} {name}" for kind, name in places.items() if name]
+    return f"{verdict.reason} ({', '.join([type(error).__name__, *named])})"
 
 
 def one_line(text: str) -> str:

@@ -50,21 +50,17 @@ _TLS_HINT = "Paste the server's CA certificate, and give the host name that the 
 # English, are all there is. A server that speaks another language gives connect_failed with its words.
 _SAID = re.compile(r".*?port \d+ failed: (FATAL:)?\s*", re.DOTALL)  # what stands before the words themselves
 _LOGIN_ERRORS: tuple[tuple[str, str, str], ...] = (
-    ("password authentication failed", "28P01", ""),
-    ("no pg_hba.conf entry", "28000", ""),
-    ("pg_hba.conf rejects connection", "28000", ""),
-    ("is not permitted to log in", "28000", ""),
-    ('role "', "28000", ""),  # "… does not exist", where the server trusts without a password
-    ('database "', "3D000", ""),
-    ("permission denied for database", "42501", "Run: GRANT CONNECT ON DATABASE {database} TO {username};"),
-    ("too many c", "53300", ""),  # "too many clients already", "too many connections for role"
-    ("remaining connection slots", "53300", ""),
-    ("the database system is", "57P03", ""),
-    ("authentication method requirement", METHOD_REFUSED, "Let the server ask for scram-sha-256, or allow md5 here."),
-    ("did not complete authentication", METHOD_REFUSED, "The server asks for no password: set up scram-sha-256."),
-    ("server does not support SSL", TLS_FAILED, "Turn TLS on at the server (ssl = on)."),
-    ("SSL error", TLS_FAILED, _TLS_HINT),
-    ("certificate", TLS_FAILED, _TLS_HINT),
+    (r"password authentication failed", "28P01", ""),
+    (r"no pg_hba.conf entry|pg_hba.conf rejects", "28000", ""),
+    (r"^role .* (does not exist|is not permitted to log in)", "28000", ""),
+    (r"^database .* does not exist", "3D000", ""),
+    (r"permission denied for database", "42501", "Run: GRANT CONNECT ON DATABASE {database} TO {username};"),
+    (r"too many (clients|connections)|remaining connection slots", "53300", ""),
+    (r"^the database system is", "57P03", ""),
+    (r"authentication method requirement", METHOD_REFUSED, "Let the server ask for scram-sha-256, or allow md5 here."),
+    (r"did not complete authentication", METHOD_REFUSED, "The server asks for no password: set up scram-sha-256."),
+    (r"server does not support SSL", TLS_FAILED, "Turn TLS on at the server (ssl = on)."),
+    (r"SSL error|certificate", TLS_FAILED, _TLS_HINT),
 )
 
 
@@ -94,8 +90,12 @@ class _Connection(psycopg.Connection[Any]):
     deadline = float("inf")
 
     def wait(self, gen: PQGen[ResultT], interval: float = 0.1, timeout: float | None = None) -> ResultT:
-        """Wait as psycopg does, looking at the deadline at least every ``interval`` seconds."""
-        return super().wait(self._until_deadline(gen), interval, timeout)
+        """Wait as psycopg does, looking at the deadline at least every ``interval`` seconds; raise ``Overdue``."""
+        try:
+            return super().wait(self._until_deadline(gen), interval, timeout)
+        except Overdue:
+            self._give_up(gen)
+            raise
 
     def _until_deadline(self, gen: PQGen[ResultT]) -> PQGen[ResultT]:
         try:
@@ -107,6 +107,14 @@ class _Connection(psycopg.Connection[Any]):
                 wanted = gen.send(ready)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration carries the generator's result
+
+    def _give_up(self, gen: PQGen[Any]) -> None:
+        """Ask the server to stop what it is doing, for a moment only, and close."""
+        with suppress(psycopg.Error):
+            self.cancel_safe(timeout=CANCEL_SECONDS)
+        self.close()
+        with suppress(psycopg.Error):
+            gen.close()  # its tidying up fails on the closed connection: here, and not when it is collected
 
 
 class Link:
@@ -189,7 +197,7 @@ class Link:
         try:
             error = self._send(statements, cursors)
         except Overdue:
-            self._abandon()
+            self.close()
             raise Unwell(TIMEOUT, "The server did not answer in time.", verdict_of("57014").hint) from None
         if error is None:
             return cursors
@@ -227,12 +235,6 @@ class Link:
         except (Unwell, StatementFailed):
             self.close()
 
-    def _abandon(self) -> None:
-        """Ask the server to stop what it is doing, for a moment only, and drop the connection."""
-        with suppress(psycopg.Error):
-            self.connection.cancel_safe(timeout=CANCEL_SECONDS)
-        self.close()
-
     def close(self) -> None:
         """Close the connection, and remove the CA file that was written for it."""
         if self._connection is not None:
@@ -267,7 +269,7 @@ class Link:
     def _login_problem(self, message: str, address: str) -> Unwell:
         said = one_line(_SAID.sub("", message))
         for words, code, hint in _LOGIN_ERRORS:
-            if words in said:
+            if re.search(words, said):
                 return Unwell(code, said, filled(hint or verdict_of(code).hint, names_of(self._config)))
         hint = "Check that the server listens on this address and port, and that a firewall lets the hub in."
         return Unwell(CONNECT_FAILED, f"{with_port(address, self._config.port)}: {said}", hint)

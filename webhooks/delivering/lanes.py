@@ -7,7 +7,7 @@ for; what was handed out counts as tried, the rest can be given back.
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 CLAIM_MOST = 500
 TAKE_BYTES = 32 * 1024 * 1024  # of bodies handed out at once
 
-# (target, most) -> the claim's name and its rows, some time later
-Claim = Callable[[Target, int], "Future[tuple[str, list[Claimed]]]"]
+# Claims up to so many deliveries for a lane, some time later: calls its ``take_over``.
+Claim = Callable[["Lane", int], "Future[None]"]
 # a lane's results, to be written back
 Settle = Callable[["Lane", "list[tuple[Settlement, Result]]"], None]
 
@@ -55,7 +55,7 @@ class Lane:
         self.lock = threading.Lock()
         self._claim, self._settle = claim, settle
         self._buffer: deque[int] = deque()
-        self._claiming: Future[tuple[str, list[Claimed]]] | None = None
+        self._claiming: Future[None] | None = None
         self._dry = False
         self._stopping = False
         self.started = monotonic()
@@ -143,19 +143,25 @@ class Lane:
         room = 2 * self._claim_size - len(self.in_hand)
         if self._claiming is None and not self._dry and not self._stopping and room >= self._claim_size:
             self._dry = self.probe  # a probe claims once
-            self._claiming = self._claim(self.target, self._claim_size)
+            self._claiming = self._claim(self, self._claim_size)
+
+    def take_over(self, claim: str, rows: Sequence[Claimed]) -> None:
+        """Put claimed rows into this lane's hands, from the thread that claimed them.
+
+        From here on their leases are extended, however long the adapter is busy.
+        """
+        self._dry = self._dry or len(rows) < self._claim_size
+        leased_at = monotonic()
+        with self.lock:
+            self.in_hand.update((row.delivery_id, InHand(row, claim, leased_at)) for row in rows)
+        self._buffer.extend(row.delivery_id for row in rows)
 
     def _collect_claim(self, wait: bool) -> bool:
-        """Take over a finished claim; tell whether anything can be handed out."""
+        """Forget a finished claim, or wait for it; tell whether anything can be handed out."""
         claiming = self._claiming
         if claiming and (wait or claiming.done()):
             self._claiming = None
-            claim, rows = claiming.result()
-            self._dry = self._dry or len(rows) < self._claim_size
-            leased_at = monotonic()
-            with self.lock:
-                self.in_hand.update((row.delivery_id, InHand(row, claim, leased_at)) for row in rows)
-            self._buffer.extend(row.delivery_id for row in rows)
+            claiming.result()
         return bool(self._buffer)
 
     # --- results -----------------------------------------------------------------------

@@ -22,7 +22,7 @@ from webhooks.delivering import outbox
 from webhooks.delivering.breaker import THRESHOLD
 from webhooks.delivering.delivery import Target, target_of
 from webhooks.delivering.lanes import InHand, Lane
-from webhooks.delivering.outbox import Claimed, Due
+from webhooks.delivering.outbox import Due
 from webhooks.delivering.settler import Settler
 from webhooks.delivering.wakeup import Listener
 from webhooks.failpoints import failpoint
@@ -184,19 +184,19 @@ class Worker:
         lane.forget([item.row.delivery_id for item in untried])
 
     # --- claims and leases -------------------------------------------------------------------
-    def _claim(self, target: Target, most: int) -> "Future[tuple[str, list[Claimed]]]":
-        return self._claims.submit(self._claim_now, target.destination_id, most)
+    def _claim(self, lane: Lane, most: int) -> "Future[None]":
+        return self._claims.submit(self._claim_now, lane, most)
 
-    def _claim_now(self, destination_id: UUID, most: int) -> tuple[str, list[Claimed]]:
-        claim = f"{self.name}:{next(self._numbers)}"
+    def _claim_now(self, lane: Lane, most: int) -> None:
+        claim, rows = f"{self.name}:{next(self._numbers)}", []
+        destination_id = lane.target.destination_id
         try:
             rows = outbox.claim(destination_id, claim, most, settings.CLAIM_LEASE_SECONDS)
             failpoint("claimed")
-            return claim, rows
         except (DatabaseError, InterfaceError) as error:
             log.warning("claim_failed", destination=str(destination_id), error=type(error).__name__)
             connection.close()
-            return claim, []
+        lane.take_over(claim, rows)
 
     def _beat(self) -> None:
         """Say that this worker lives, and extend the leases of what is in hand."""
@@ -226,10 +226,13 @@ class Worker:
         while self._under_way() and monotonic() < deadline and not self._hurried:
             self._tick_while_stopping()
         self._settler.stop(max(1.0, deadline - monotonic()))
-        self._abandon([*self._lanes.values(), *self._ended])
+        try:
+            self._abandon([*self._lanes.values(), *self._ended])
+            WorkerRow.objects.filter(name=self.name).delete()
+        except (DatabaseError, InterfaceError) as error:  # its leases will end by themselves
+            log.warning("leases_not_given_back", error=type(error).__name__)
         self._listener.stop()
         self._claims.shutdown(wait=False, cancel_futures=True)
-        WorkerRow.objects.filter(name=self.name).delete()
         connection.close()
         log.info("worker_stopped", worker=self.name)
 

@@ -19,7 +19,6 @@ from webhooks.receiving.writing import Entry, Written, write_entries
 
 log = structlog.get_logger(__name__)
 
-MAX_GROUP = 256
 MAX_GROUP_BYTES = 32 * 1024 * 1024
 MAX_WAITING = 4096
 
@@ -99,7 +98,7 @@ class Committer:
             self._write_together(group)
         except Exception as error:
             connection.close()  # a broken connection is not used again
-            if len(group) == 1:
+            if len(group) == 1 or not _answers():
                 log.error("event_not_committed", error=type(error).__name__)
                 return
             self._write_singly(group)
@@ -125,12 +124,12 @@ class Committer:
 
 
 def _how_many(queue: Sequence[Waiting]) -> int:
-    size = 0
-    for number, waiting in enumerate(queue[:MAX_GROUP]):
+    size, most = 0, settings.GROUP_COMMIT_MAX
+    for number, waiting in enumerate(queue[:most]):
         size += waiting.size
         if number and size > MAX_GROUP_BYTES:
             return number
-    return min(len(queue), MAX_GROUP)
+    return min(len(queue), most)
 
 
 def _answers() -> bool:

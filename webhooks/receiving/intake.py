@@ -59,7 +59,8 @@ def accept(source: LiveSource, incoming: Incoming) -> Written:
         raise
     store_large_body(entry)
     written = committer.commit(entry)
-    if written.duplicate and entry.store_name:
+    # Not "if it is a duplicate": a commit whose answer was lost is tried again, and then finds its own event.
+    if written.event_id != entry.id and entry.store_name:
         discard_body(entry.store_name)
     return written
 
@@ -148,10 +149,10 @@ def storable(text: str, length: int) -> str:
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that are stored with an event, up to 16 KB in all."""
+    """Return the headers that are stored with an event, up to 16 KB in all: long ones are left out first."""
     kept: dict[str, str] = {}
     length = 0
-    for name, value in headers.items():
+    for name, value in sorted(headers.items(), key=lambda item: len(item[1])):
         length += len(name) + len(value)
         if name not in _NOT_KEPT and length <= _MAX_HEADERS_LENGTH:
             kept[name] = storable(value, _MAX_HEADERS_LENGTH)

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from destinations.services import Refused
+from webhooks.keeping.payloads import discard_body
 from webhooks.models import Event, QuarantinedRequest
 from webhooks.receiving.intake import Incoming, Rejected, judge, store_large_body
 from webhooks.receiving.routing import RoutingTable
@@ -40,6 +41,8 @@ def admit(item: QuarantinedRequest, by: Any = None) -> Event:
         written = write_entries([entry], RoutingTable())[0]
         item.event_id, item.admitted_at = written.event_id, timezone.now()
         item.save(update_fields=["event", "admitted_at"])
+    if written.event_id != entry.id and entry.store_name:
+        discard_body(entry.store_name)
     log.info("quarantine_admitted", request=str(item.pk), event=str(written.event_id), by=str(by or ""))
     event: Event = Event.objects.get(pk=written.event_id)
     return event
@@ -47,7 +50,7 @@ def admit(item: QuarantinedRequest, by: Any = None) -> Event:
 
 def _judge(item: QuarantinedRequest) -> Entry:
     if item.body is None:
-        raise Rejected(400, "body_not_kept", "Its body was too large to be kept, so it cannot be verified.")
+        raise Rejected(400, "body_not_kept", "Its body was not kept, so it cannot be verified: have it sent again.")
     if item.reason == "idempotency_conflict":
         raise Rejected(400, "idempotency_conflict", "An event with its key is here already; the first one counts.")
     incoming = Incoming(item.headers, bytes(item.body), parse_address(item.remote_address))

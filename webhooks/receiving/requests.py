@@ -1,5 +1,6 @@
 """What of an HTTP request receiving looks at: its headers, its sender, its body's exact bytes."""
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,8 @@ from django.http import HttpRequest
 from webhooks.receiving.verification import Address, client_address
 
 CHUNK_BYTES = 256 * 1024
+# The server puts the process's own environment into every request's: HTTP_PROXY, for one, may hold a password.
+_OF_PROCESS = {name: value for name, value in os.environ.items() if name.startswith("HTTP_")}
 
 
 class BodyTooLarge(Exception):
@@ -23,7 +26,7 @@ def header_dict(request: HttpRequest) -> dict[str, str]:
     found = {
         name[5:].replace("_", "-").lower(): value
         for name, value in request.META.items()
-        if name.startswith("HTTP_") and isinstance(value, str)
+        if name.startswith("HTTP_") and isinstance(value, str) and _OF_PROCESS.get(name) != value
     }
     if request.META.get("CONTENT_TYPE"):
         found["content-type"] = request.META["CONTENT_TYPE"]

@@ -10,13 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from destinations.services import Refused
 from destinations.specs import masked
 from destinations.terra import TERRA_ADDRESSES as TERRA_ADDRESSES
-from webhooks.models import Source
+from webhooks.models import SLUG, Source
 from webhooks.receiving.verification import Network, Secret, Window
 
 CACHE_SECONDS = 1.0
@@ -38,6 +38,7 @@ class LiveSource:
 
 _cache: dict[str, tuple[float, LiveSource]] = {}
 _lock = threading.Lock()
+_failed_at = float("-inf")  # when the database last failed to answer
 
 
 def live_source(slug: str) -> LiveSource | None:
@@ -49,11 +50,24 @@ def live_source(slug: str) -> LiveSource | None:
         held = _cache.get(slug)
         if held and time.monotonic() - held[0] < CACHE_SECONDS:
             return held[1]
+        return _load_unless_down(slug)
+
+
+def _load_unless_down(slug: str) -> LiveSource | None:
+    """Ask the database, unless it failed a moment ago: else all who wait here would try it in turn."""
+    global _failed_at
+    if time.monotonic() - _failed_at < CACHE_SECONDS:
+        raise DatabaseError("The database failed a moment ago.")
+    try:
         return _load(slug)
+    except (DatabaseError, InterfaceError):
+        _failed_at = time.monotonic()
+        raise
 
 
 def _load(slug: str) -> LiveSource | None:
-    row = Source.objects.filter(slug=slug, active=True).first()
+    # A slug that no source can have is not looked up: PostgreSQL refuses a NUL in any text.
+    row = Source.objects.filter(slug=slug, active=True).first() if SLUG.fullmatch(slug) else None
     if row is None:
         _cache.pop(slug, None)
         return None

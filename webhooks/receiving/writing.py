@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from webhooks.delivering.wakeup import notify
+from webhooks.keeping.payloads import body_of
 from webhooks.receiving.refusals import Refusal, keep
 from webhooks.receiving.routing import Route, RoutingTable, destinations_for
 from webhooks.sql import as_json, as_uuid, bind, fast_cursor, insert_rows, marks, on_postgres
@@ -25,6 +26,8 @@ PAYLOAD_COLUMNS = (("event_id", "uuid"), ("body", "bytea"), ("store_name", "text
 DELIVERY_COLUMNS = (
     ("event_id", "uuid"), ("destination_id", "uuid"), ("next_attempt_at", "timestamptz"), ("created_at", "timestamptz"),
 )  # fmt: skip
+
+STALE_LOCK = 0x7465727261  # "terra": any number that no other advisory lock of this database has
 
 
 @dataclass(slots=True)
@@ -87,7 +90,8 @@ def _insert_events(cursor: Any, entries: Sequence[Entry]) -> set[UUID]:
     rows = [
         (e.id, e.source_id, e.key, e.type, e.user_id, e.reference_id, e.provider, e.terra_reference,
          e.ordering_timestamp, as_json(e.headers), e.size, e.stale, e.received_at)
-        for e in entries
+        # In one order everywhere: two processes with the same keys then wait for each other, and never deadlock.
+        for e in sorted(entries, key=lambda entry: (entry.source_id, entry.key))
     ]  # fmt: skip
     ids = insert_rows(
         cursor, "webhooks_event", EVENT_COLUMNS, rows, unless="source_id, idempotency_key", returning="id"
@@ -115,11 +119,12 @@ def _existing(cursor: Any, entries: Sequence[Entry]) -> dict[UUID, UUID]:
     if not entries:
         return {}
     keys = [entry.key for entry in entries]
+    sources = list({entry.source_id for entry in entries})  # the index on both columns starts with the source
     cursor.execute(
         "SELECT e.source_id, e.idempotency_key, e.id, p.sha256 FROM webhooks_event e "  # noqa: S608
         "LEFT JOIN webhooks_payload p ON p.event_id = e.id "
-        f"WHERE e.idempotency_key IN ({marks(keys)})",
-        keys,
+        f"WHERE e.source_id IN ({marks(sources)}) AND e.idempotency_key IN ({marks(keys)})",
+        [*map(bind, sources), *keys],
     )
     held = {(as_uuid(source), key): (as_uuid(pk), digest) for source, key, pk, digest in cursor.fetchall()}
     return {entry.id: _same_event(entry, *held[entry.source_id, entry.key]) for entry in entries}
@@ -133,7 +138,8 @@ def _same_event(entry: Entry, event_id: UUID, digest: Any) -> UUID:
             f"(SHA-256 {bytes(digest).hex()}), this one (SHA-256 {entry.sha256.hex()}) is kept here.",
             signed=True,
         )
-        keep(entry.source_id, refusal, entry.headers, entry.body, size=entry.size, event_id=event_id)
+        body = body_of(entry.body, entry.store_name)
+        keep(entry.source_id, refusal, entry.headers, body, size=entry.size, event_id=event_id)
     return event_id
 
 
@@ -144,9 +150,10 @@ def _stale_repeats(cursor: Any, entries: Sequence[Entry]) -> dict[UUID, UUID]:
     """
     repeats: dict[UUID, UUID] = {}
     seen: dict[tuple[UUID, bytes], UUID] = {}
-    for entry in entries:
-        if not entry.stale:
-            continue
+    stale = [entry for entry in entries if entry.stale]
+    if stale and on_postgres():  # no constraint tells of the same body: processes take turns
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [STALE_LOCK])
+    for entry in stale:
         earlier = _event_with_body(cursor, entry) or seen.get((entry.source_id, entry.sha256))
         if earlier:
             repeats[entry.id] = earlier

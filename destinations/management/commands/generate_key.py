@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the id of the key."""
         parser.add_argument(
-            "--id", default=f"{datetime.now(UTC):k%Y%m%d}", help="how the key is named in sealed values"
+            "--id", default=f"{datetime.now(UTC):k%Y%m%dT%H%M%S}", help="how the key is named in sealed values"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
