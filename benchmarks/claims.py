@@ -18,7 +18,7 @@ from benchmarks.measuring import Case, Figure, Sample, percentile
 
 BATCH = 500
 CLAIMS = 40
-LEASE_SECONDS = 60
+LEASE_SECONDS = 3600  # longer than the run
 DUE = BATCH * CLAIMS
 SIZE = 2048
 # Rows of other events, as they would be after a long outage; nothing reads their bodies, so they have none.
@@ -40,8 +40,8 @@ def cases(quick: bool) -> Sequence[Case]:
     later = 50_000 if quick else 1_000_000
     parameters = {"claims": CLAIMS, "deliveries_per_claim": BATCH, "not_due": later, "body_bytes": SIZE}
     figures = [
-        Figure("claim_p50", "ms"), Figure("claim_p99", "ms"), Figure("alone_p50", "ms"), Figure("ratio", "times", below=1.5),
-        Figure("empty_p99", "ms", below=20), Figure("scan_p99", "ms", below=20),
+        Figure("claim_p50", "ms"), Figure("claim_p99", "ms"), Figure("alone_p50", "ms"),
+        Figure("ratio", "times", below=1.5), Figure("empty_p99", "ms", below=20), Figure("scan_p99", "ms", below=20),
     ]  # fmt: skip
     return [Case(f"claims beside {later:,} not yet due", parameters, figures, lambda: measure_once(later))]
 
@@ -52,9 +52,9 @@ def measure_once(later: int) -> Sample:
         plan = {"secret": SECRET, "destinations": destinations(hub)[:1], "events": 2 * DUE, "size": SIZE}
         destination = hub.run_django("benchmarks.fill", plan)["destinations"][0]
         hub.database.settle_down()
-        alone = hub.run_django("benchmarks.claims", {"destination": destination})
+        alone = hub.run_django("benchmarks.claims", {"destination": destination, "all": False})
         add_later(hub.database, destination, later)
-        beside = hub.run_django("benchmarks.claims", {"destination": destination})
+        beside = hub.run_django("benchmarks.claims", {"destination": destination, "all": True})
         claimed = hub.database.value("SELECT count(*) FROM webhooks_delivery WHERE claimed_by <> ''")
     if claimed != 2 * DUE:
         raise BenchmarkFailed(f"{2 * DUE} deliveries were due; {claimed} were claimed.")
@@ -82,16 +82,16 @@ def main() -> None:
     django.setup()
     from webhooks.delivering import outbox
 
-    destination = UUID(json.load(sys.stdin)["destination"])
+    plan = json.load(sys.stdin)
+    destination = UUID(plan["destination"])
 
     def claim() -> int:
-        return len(outbox.claim(destination, "bench:1", BATCH, LEASE_SECONDS * 60))
+        return len(outbox.claim(destination, "bench:1", BATCH, LEASE_SECONDS))
 
     outbox.due_destinations()  # opens the connection
     found = {"scans": timed(outbox.due_destinations), "claims": timed(claim, expected=BATCH)}
-    # The other half of what is due is kept for the second run.
-    nobody = UUID(int=0)
-    found["empty"] = timed(lambda: len(outbox.claim(nobody, "bench:1", BATCH, LEASE_SECONDS)), expected=0)
+    if plan["all"]:  # nothing is due any more
+        found["empty"] = timed(claim, expected=0)
     print(json.dumps(found))
 
 

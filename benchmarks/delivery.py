@@ -98,7 +98,7 @@ def postgres(server: PostgresServer) -> dict[str, Any]:
     login = server.create_user_with_page_grants()
     config = {
         "host": server.host, "port": server.port, "database": login.database, "username": login.user,
-        "ca_certificate": server.authority.pem.decode() if server.authority else "",
+        "ca_certificate": server.authority.pem if server.authority else "",
     }  # fmt: skip
     return {"type": "postgres", "name": "rows", "config": config, "credentials": {"password": login.password}}
 

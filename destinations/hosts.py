@@ -76,7 +76,8 @@ def check_host(host: str) -> str:
     name = host.strip(" \t\r\n")
     if not name:
         raise EgressRefused("The host is empty.", "Give a host name such as api.example.com.")
-    literal = literal_of(name.removeprefix("[").removesuffix("]") if ":" in name else name)
+    in_brackets = name.startswith("[") and name.endswith("]") and ":" in name
+    literal = literal_of(name[1:-1] if in_brackets else name)
     if literal and "%" not in name:
         return str(literal)
     name = _ascii(name).lower().removesuffix(".")
@@ -98,7 +99,7 @@ def parse_url(url: str) -> Endpoint:
         raise EgressRefused(f"The URL's scheme is {scheme}.", "Use https:// or http://.")
     host, port = _split_authority(match["authority"])
     path = quote((match["path"] or "/") + (match["query"] or ""), safe=_PRINTABLE)
-    return Endpoint(scheme, check_host(host), check_port(port or DEFAULT_PORTS[scheme]), path)
+    return Endpoint(scheme, check_host(host), check_port(DEFAULT_PORTS[scheme] if port is None else port), path)
 
 
 def _split_authority(authority: str) -> tuple[str, int | None]:

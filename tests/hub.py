@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,16 @@ class Hub:
         for process in self.workers:
             process.kill()
             process.popen.wait()
+
+
+@contextmanager
+def own_hub(folder: Path, processes: int = 1, **env: str) -> Iterator[Hub]:
+    """Run a web server of the test's own, with settings of its own, on the test's database."""
+    server = Server(folder, processes, **env).start()
+    try:
+        yield Hub(server, folder)
+    finally:
+        server.kill()
 
 
 def on_postgres() -> bool:

@@ -185,6 +185,7 @@ class Link:
                 return
             except Unwell as unwell:
                 if unwell.code not in (CONNECT_FAILED, TIMEOUT) or position == len(addresses):
+                    self.close()
                     raise
 
     def run(self, statements: Sequence[Statement]) -> "list[psycopg.Cursor[Any]]":

@@ -180,7 +180,9 @@ def test_a_table_that_takes_no_row_is_the_tables_fault_and_nothing_is_rejected(
 def test_a_connection_that_is_cut_after_the_commit_leaves_one_row(
     proxy: FaultProxy, postgres_server: PostgresServer, postgres_login: Login
 ) -> None:
-    adapter_for(postgres_server, postgres_login).deliver([daily()])  # the tables stand
+    first = adapter_for(postgres_server, postgres_login)
+    first.deliver([daily()])  # makes the tables
+    first.close()
     adapter = adapter_for(postgres_server, postgres_login, port=proxy.port, ssl_mode="disable")
     message = sample("sleep")
     proxy.cut_at_answer(b"COMMIT\x00")

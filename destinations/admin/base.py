@@ -1,0 +1,216 @@
+"""What the admin classes of the hub have in common. They hold no rule: use cases decide."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin as UnfoldAdmin
+
+from destinations.admin.buttons import ButtonsAdmin, tell_refused
+from destinations.paging import CappedPaginator
+from destinations.services import Refused
+
+Rows = QuerySet[Any]
+_REFUSED = "hub_refused"
+
+
+class ValueFilter(admin.SimpleListFilter):
+    """A list filter over one indexed column, which takes only values that it offers."""
+
+    column: ClassVar[str]
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        """Keep the rows with the chosen value."""
+        value = self.value()
+        return queryset if value is None else self.narrowed(queryset, value)
+
+    def narrowed(self, queryset: Rows, value: str) -> Rows:
+        """Keep the rows with ``value``; refuse one that is not offered."""
+        if value not in {str(choice) for choice, _ in self.lookup_choices}:
+            raise IncorrectLookupParameters(f"Unknown value of {self.parameter_name}.")
+        return queryset.filter(**{self.column: value})
+
+
+class OlderFilter(ValueFilter):
+    """Goes on where a list's last page ended: rows with a smaller primary key, which follows the time."""
+
+    title = "place in the list"
+    parameter_name = "before"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the one place that the address names."""
+        key = request.GET.get(self.parameter_name)
+        return [(key, f"Before {key}")] if key else []
+
+    def narrowed(self, queryset: Rows, value: str) -> Rows:
+        """Keep the rows before ``value``."""
+        try:
+            key = queryset.model._meta.pk.to_python(value)
+        except ValidationError as error:
+            raise IncorrectLookupParameters("Not a place in this list.") from error
+        return queryset.filter(pk__lt=key)
+
+
+class _OutsideTransaction(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Serves forms without Django's transaction round them, and puts refusals on their fields.
+
+    Use cases have transactions of their own, and look up names before them: inside one, SQLite's
+    only write lock would be held meanwhile.
+    """
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Serve the form; where the use case refuses, serve it again with what to change."""
+        try:
+            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+        except Refused as refused:
+            vars(request)[_REFUSED] = refused
+            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+
+
+def refusal_of(request: HttpRequest) -> Refused | None:
+    """Return what the use case refused of this very request, for its form."""
+    return vars(request).get(_REFUSED)
+
+
+class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[misc]
+    """Lists that cost the same at any size, and pages whose parts are templates of the hub."""
+
+    paginator = CappedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    list_disable_select_all = True  # an action is for what was ticked, never for millions of rows
+    list_fullwidth = True
+    list_filter: Any = ()
+    actions: Any = ()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow the list's own filters only: Django would take any column, with or without an index."""
+        return lookup in {one.parameter_name for one in self.list_filter}
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Leave out Django's own deletion, which goes past the use cases."""
+        return {name: one for name, one in super().get_actions(request).items() if name != "delete_selected"}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list, or at once the object whose id was pasted into the search."""
+        found = self.found_by_id(request, request.GET.get("q", "").strip())
+        if found is not None and self.has_view_permission(request, found):
+            return HttpResponseRedirect(self.url_of(found))
+        return super().changelist_view(request, extra_context)
+
+    def found_by_id(self, request: HttpRequest, term: str) -> Any:
+        """Return the object that a search term is the id of, if any."""
+        return None
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """Add what the hub's own parts of the page show."""
+        if obj is not None:
+            context |= {"buttons": list(self.shown_buttons(request, obj)), **self.page(request, obj)}
+        context["show_save_and_add_another"] = False
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def page(self, request: HttpRequest, obj: Any) -> Mapping[str, Any]:
+        """Return what the templates of an object's page show."""
+        return {}
+
+
+class ReadOnlyAdmin(HubAdmin):
+    """Rows that nobody makes, changes or deletes by hand."""
+
+    change_form_show_cancel_button = True
+    fieldsets = ()
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show nothing by Django's own means: the page's templates show it."""
+        return ()
+
+
+class UseCaseAdmin(SimpleHistoryAdmin, HubAdmin):  # type: ignore[misc]
+    """Objects that are made and changed through use cases, with the history of their changes."""
+
+    object_history_list_template = "hub/history_list.html"
+    warn_unsaved_form = True
+
+    def keep(self, request: HttpRequest, form: Any) -> Model:
+        """Call the use case that makes or changes the object; it may raise ``Refused``."""
+        raise NotImplementedError
+
+    def save_form(self, request: HttpRequest, form: forms.Form, change: bool) -> Model:
+        """Return what the use case returned."""
+        return self.keep(request, form)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        """Do nothing: the use case has saved it, with its history."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Do nothing: there is nothing else to save."""
+
+    def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never go back to an old row: credentials have no history."""
+        return True
+
+    def history_form_view(self, request: HttpRequest, object_id: str, version_id: str, *_: Any, **__: Any) -> Any:
+        """Show the list of changes instead of one old row."""
+        return HttpResponseRedirect("../")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the objects only; Django would collect every row that refers to them."""
+        return [str(one) for one in objs], {}, set(), []
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Ask, and delete; or say why not."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Refused as refused:
+            tell_refused(request, refused)
+            return HttpResponseRedirect("../change/")
+
+
+def as_uuid(text: str) -> uuid.UUID | None:
+    """Return the UUID that a text is, in its hyphenated form; else ``None``."""
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
+
+
+def said(request: HttpRequest, text: str) -> None:
+    """Tell a person that something was done."""
+    messages.success(request, text)

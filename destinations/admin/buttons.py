@@ -1,0 +1,91 @@
+"""Buttons on an object's page: each is a POST of its own that calls one use case."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+
+from destinations.services import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """What stands on a button, what it does in words, and who may press it.
+
+    ``name`` is the method of the admin class that it calls: ``method(request, obj)``, which returns
+    what to tell the person, or a whole answer.
+    """
+
+    name: str
+    label: str
+    says: str
+    icon: str
+    permission: str  # app.codename
+    main: bool = False
+    fields: str = ""  # a template with the form's own inputs
+    applies: Callable[[Any], bool] = lambda _: True
+
+
+def tell_refused(request: HttpRequest, refused: Refused) -> None:
+    """Show why nothing was done and what to change."""
+    for texts in refused.errors.values():
+        messages.error(request, " ".join(filter(None, [*texts, refused.hint])))
+
+
+class ButtonsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Puts ``buttons`` on the pages of a model's objects."""
+
+    buttons: ClassVar[tuple[Button, ...]] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address that buttons post to."""
+        own = path(
+            "<path:object_id>/do/<slug:name>/",
+            self.admin_site.admin_view(self.press_view),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_do",
+        )
+        return [own, *super().get_urls()]
+
+    def press_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Do what a button says, note who did it, and go back to the object's page."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        button = next((one for one in self.buttons if one.name == name), None)
+        obj = self.get_object(request, unquote(object_id)) if button else None
+        if button is None or obj is None:
+            raise Http404
+        if not (request.user.has_perm(button.permission) and self.has_view_permission(request, obj)):
+            raise PermissionDenied
+        return self._press(request, button, obj) or HttpResponseRedirect(self.url_of(obj))
+
+    def _press(self, request: HttpRequest, button: Button, obj: Any) -> HttpResponse | None:
+        try:
+            answer = getattr(self, button.name)(request, obj)
+        except Refused as refused:
+            tell_refused(request, refused)
+            return None
+        self.log_change(request, obj, f"{button.label}.")
+        if isinstance(answer, HttpResponse):
+            return answer
+        messages.success(request, answer)
+        return None
+
+    def url_of(self, obj: Any) -> str:
+        """Return the address of an object's page."""
+        return self.url("change", obj)
+
+    def url(self, page: str, obj: Any = None, *more: str) -> str:
+        """Return the address of a page of this model: ``change``, ``changelist``, ``add``, ``do``."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+        return reverse(name, args=[quote(obj.pk), *more] if obj else [])
+
+    def shown_buttons(self, request: HttpRequest, obj: Any) -> Iterator[tuple[Button, str]]:
+        """Yield each button that this person may press now, with the address it posts to."""
+        for button in self.buttons:
+            if request.user.has_perm(button.permission) and button.applies(obj):
+                yield button, self.url("do", obj, button.name)

@@ -1,0 +1,75 @@
+"""What the tests of receiving share: raw requests, many at once, and what an answer and a refusal must hold."""
+
+import http.client
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from django.conf import settings
+
+from tests.hub import Answer, Hub, Server, signature
+from webhooks.models import Event, QuarantinedRequest
+
+T = TypeVar("T")
+BODY = b'{"type":"daily","user":{"user_id":"u-1","provider":"GARMIN","reference_id":"r-1"},"data":[],"n":%d}'
+
+
+def body_of_size(size: int) -> bytes:
+    """Return a valid body of exactly this many bytes."""
+    start, end = b'{"type":"daily","pad":"', b'"}'
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+def raw(server: Server, path: str, headers: Mapping[str, str], sent: bytes, *, ends: bool = False) -> Answer:
+    """Send a head and then these bytes as they are; ``ends``: say that nothing more comes."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode("latin-1") + sent)
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(connection, method="POST")
+        answer.begin()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+
+
+def in_chunks(body: bytes, size: int) -> bytes:
+    """Return a body in HTTP/1.1's chunked form."""
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def post_chunked(hub: Hub, body: bytes, size: int = 8192) -> Answer:
+    headers = {"terra-signature": signature(body), "Transfer-Encoding": "chunked"}
+    return raw(hub.server, hub.path, headers, in_chunks(body, size))
+
+
+def at_once(calls: Iterable[Callable[[], T]], threads: int = 32) -> list[T]:
+    """Make the calls from many threads; return what they gave, in order."""
+    with ThreadPoolExecutor(threads) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def check_refused(answer: Answer, status: int, code: str) -> None:
+    """Check an answer that refuses: problem+json with this code and a text for people."""
+    assert (answer.status, answer.json["code"]) == (status, code), answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["status"] == status
+    assert answer.json["detail"]
+
+
+def events(hub: Hub) -> list[Event]:
+    return list(Event.objects.filter(source=hub.source).select_related("payload"))
+
+
+def kept(hub: Hub, reason: str) -> QuarantinedRequest:
+    """Return the one request of the test's source that was refused, for this reason."""
+    found: list[QuarantinedRequest] = list(QuarantinedRequest.objects.filter(source=hub.source))
+    assert [item.reason for item in found] == [reason]
+    return found[0]
+
+
+def stored_files() -> set[Path]:
+    """Return every file of the payload store."""
+    return {path for path in Path(settings.PAYLOAD_DIR).rglob("*") if path.is_file()}
