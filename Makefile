@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 export PORT
 
-.PHONY: run demo-event test lint lock format clean help
+.PHONY: run demo-event test lint lock format benchmarks clean help
+
+benchmarks: $(VENV)/.development
+	@$(BIN)/python -m benchmarks all
 
 help:
 	@echo "make run         the hub with its worker and a demo, on http://localhost:$(PORT)"
 	@echo "make demo-event  post one more signed event to it"
 	@echo "make test        every check and every test, on real servers"
 	@echo "make lint        ruff, mypy, import-linter, makemigrations --check"
+	@echo "make benchmarks  measure this machine: benchmarks/README.md"
 	@echo "make lock        write requirements*.txt anew from requirements*.in"
 
 run: $(VENV)/.run-time

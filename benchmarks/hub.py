@@ -61,7 +61,7 @@ class Database:
         """Return what a query of either database gives."""
         if self.server:
             with self.server.connect(self.name) as connection:
-                return connection.execute(sql).fetchall()  # type: ignore[arg-type]  # our own text
+                return connection.execute(sql).fetchall()
         with closing(sqlite3.connect(self._path)) as connection:
             return connection.execute(sql).fetchall()
 

@@ -103,7 +103,7 @@ class Load:
     def __init__(self, url: str, secret: str, plan: Plan) -> None:
         """Prepare the bodies; ``run`` sends them in turn."""
         parts = urlsplit(url)
-        self.host, self.port, self.path = parts.hostname, parts.port, parts.path
+        self.host, self.port, self.path = parts.hostname or "", parts.port or 80, parts.path
         self.secret, self.plan = secret.encode(), plan
         self.outcome = Outcome()
         self.sent = self.open = 0

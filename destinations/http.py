@@ -7,25 +7,22 @@ answers are off, and answers are capped. One request makes one attempt on the wi
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from socket import AF_INET, AF_INET6, socket
-from time import monotonic
+from socket import socket
 from typing import Any, NamedTuple
 
 import certifi
 import pycurl
 
-from destinations.egress import HTTP_REFUSED_PORTS, EgressPolicy, EgressRefused, ResolveFailed, resolve, verdict
-from destinations.hosts import Endpoint, parse_url
+from destinations.egress import HTTP_REFUSED_PORTS, EgressPolicy, EgressRefused
+from destinations.hosts import Endpoint
 from destinations.httperrors import HttpError, Phase, error_of, timeout, too_large
+from destinations.httpjudge import Judge
 from destinations.httploop import CurlLoop
 
 MAX_BODY = 64 * 1024  # bytes kept of an answer's body
 MAX_HEADERS = 64 * 1024  # bytes of an answer's headers, those of 1XX answers included
-RESOLVED_FOR_S = 30.0
-UNRESOLVED_FOR_S = 5.0  # a name that failed is not looked up again for each request
 CONNECT_TIMEOUT_S = 10.0
+UNKEPT_S = 60.0  # connections are not kept for so long after a kept one failed
 # Servers drop idle connections, Node.js after 5 s; a request that meets the drop is lost.
 IDLE_S = 4
 POLL_S = 0.02  # how long a new request may wait in the source while others are under way
@@ -41,7 +38,7 @@ class HttpRequest:
     headers: Sequence[str] = ()
     body: bytes | None = None
     timeout_s: float = 30.0  # wall clock, from the dial to the answer's last byte
-    ca_pem: str = ""  # certificates that are trusted beside the public ones
+    ca_pem: str = ""  # certificates that are trusted instead of the public ones
     tag: Any = None  # the caller's own
 
 
@@ -89,7 +86,7 @@ class HttpClient:
         refused_ports: frozenset[int] = HTTP_REFUSED_PORTS,
     ) -> None:
         """Dial what ``policy`` permits, with at most ``concurrency`` requests under way."""
-        self._judge = _Judge(policy or EgressPolicy(), refused_ports)
+        self._judge = Judge(policy or EgressPolicy(), refused_ports)
         self._concurrency = concurrency
         self._loop = CurlLoop(concurrency)
         self._idle: list[_Transfer] = []
@@ -101,6 +98,7 @@ class HttpClient:
         Ends when nothing is under way and the source has nothing. Closing the generator early
         ends the requests that are under way.
         """
+        self._loop.turn(0.0)  # which connections were closed meanwhile?
         try:
             while True:
                 finished = self._fill(source)
@@ -148,7 +146,7 @@ class HttpClient:
         return failed
 
     def _start(self, request: HttpRequest) -> None:
-        endpoint, addresses = self._judge.addresses(request)
+        endpoint, addresses = self._judge.addresses(request.url, min(request.timeout_s, CONNECT_TIMEOUT_S))
         transfer = self._idle.pop() if self._idle else _Transfer(self._judge, self._loop)
         transfer.prepare(request, endpoint, addresses)
         self._busy[transfer.easy] = transfer
@@ -177,65 +175,21 @@ class HttpClient:
         self._busy.clear()
 
 
-class _Judge:
-    """Asks egress about names, with a memory, and about each address that is dialled."""
-
-    def __init__(self, policy: EgressPolicy, refused_ports: frozenset[int]) -> None:
-        self._policy, self._refused_ports = policy, refused_ports
-        self._known: dict[tuple[str, int], tuple[float, Sequence[str] | HttpError]] = {}
-
-    def addresses(self, request: HttpRequest) -> tuple[Endpoint, Sequence[str]]:
-        """Return where a request goes; raise ``HttpError``."""
-        try:
-            endpoint = parse_url(request.url)
-        except EgressRefused as refusal:
-            raise HttpError("egress_refused", refusal.detail, refusal.hint) from refusal
-        key = endpoint.host, endpoint.port
-        until, answer = self._known.get(key, (0.0, ()))
-        if monotonic() >= until:
-            answer = self._ask(endpoint, min(request.timeout_s, CONNECT_TIMEOUT_S))
-            failed = isinstance(answer, HttpError)
-            self._known[key] = monotonic() + (UNRESOLVED_FOR_S if failed else RESOLVED_FOR_S), answer
-        if isinstance(answer, HttpError):
-            raise HttpError(answer.code, answer.detail, answer.hint)
-        return endpoint, answer
-
-    def _ask(self, endpoint: Endpoint, timeout_s: float) -> Sequence[str] | HttpError:
-        try:
-            return resolve(
-                endpoint.host, endpoint.port, self._policy, refused_ports=self._refused_ports, timeout_s=timeout_s
-            )
-        except EgressRefused as refusal:
-            return HttpError("egress_refused", refusal.detail, refusal.hint)
-        except ResolveFailed as failure:
-            return HttpError("dns_failed", failure.detail, failure.hint)
-
-    def dialled(self, host: str, address: Any) -> EgressRefused | None:
-        """Return why a socket address (of ``OPENSOCKETFUNCTION``) is not dialled, if so."""
-        if address.family not in (AF_INET, AF_INET6):
-            return EgressRefused("The address is neither IPv4 nor IPv6.")
-        try:
-            ip, port = address.addr[:2]
-            verdict(ip, port, self._policy, host=host, refused_ports=self._refused_ports)
-        except EgressRefused as refusal:
-            return refusal
-        return None
-
-
 class _Transfer:
     """One libcurl handle, used for one request after the other. Options are set when they change."""
 
     __slots__ = (
-        "_addresses", "_ca_pem", "_endpoint", "_host", "_judge", "_loop", "_method", "_timeout_s", "chunks", "easy",
-        "header_bytes", "left", "lines", "number", "refusal", "request", "sent", "too_large", "truncated",
+        "_addresses", "_ca_pem", "_endpoint", "_fresh", "_host", "_judge", "_loop", "_method", "_timeout_s", "chunks",
+        "easy", "header_bytes", "left", "lines", "number", "refusal", "request", "sent", "too_large", "truncated",
     )  # fmt: skip
 
-    def __init__(self, judge: _Judge, loop: CurlLoop) -> None:
+    def __init__(self, judge: Judge, loop: CurlLoop) -> None:
         self._judge, self._loop = judge, loop
         self._endpoint: Endpoint | None = None
         self._addresses: Sequence[str] = ()
         self._host = self._method = self._ca_pem = ""
         self._timeout_s = 0.0
+        self._fresh = False
         self.easy = pycurl.Curl()
         for option, value in _CONSTANT:
             self.easy.setopt(option, value)
@@ -258,11 +212,15 @@ class _Transfer:
         self.refusal: EgressRefused | None = None
         if endpoint is not self._endpoint or addresses is not self._addresses:
             self._aim(endpoint, addresses)
+        fresh = not self._loop.trusts_kept()
+        if fresh != self._fresh:
+            self._fresh = fresh
+            setopt(pycurl.FRESH_CONNECT, fresh)
         if request.timeout_s != self._timeout_s:
             self._limit(request.timeout_s)
         if request.ca_pem != self._ca_pem:
             self._ca_pem = request.ca_pem
-            setopt(pycurl.CAINFO_BLOB, _trusted(request.ca_pem))
+            self._trust(request.ca_pem)
         method = f"{request.method} {request.body is not None}"
         if method != self._method:
             self._method = method
@@ -284,6 +242,8 @@ class _Transfer:
             return too_large(duration_ms)
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return timeout(self._phase(duration_ms), duration_ms)
+        if self.number < 0:
+            self._loop.distrust_kept(UNKEPT_S)
         return error_of(code, text, duration_ms)
 
     def _phase(self, duration_ms: int) -> Phase:
@@ -314,6 +274,12 @@ class _Transfer:
         self._timeout_s = timeout_s
         self.easy.setopt(pycurl.TIMEOUT_MS, max(1, round(timeout_s * 1000)))
         self.easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(min(timeout_s, CONNECT_TIMEOUT_S) * 1000)))
+
+    def _trust(self, ca_pem: str) -> None:
+        if ca_pem:
+            self.easy.setopt(pycurl.CAINFO_BLOB, ca_pem.encode())
+        else:
+            self.easy.unsetopt(pycurl.CAINFO_BLOB)
 
     def _set_method(self, request: HttpRequest) -> None:
         if request.method == "HEAD":
@@ -386,9 +352,3 @@ _CONSTANT: tuple[tuple[int, Any], ...] = (
 def _line(header: str) -> str | bytes:
     # A received header reaches Python as Latin-1 text, whatever its bytes meant: so they are given back.
     return header if header.isascii() else header.encode("latin-1", "replace")
-
-
-@lru_cache(maxsize=64)
-def _trusted(ca_pem: str) -> bytes:
-    public = Path(certifi.where()).read_bytes()
-    return public + b"\n" + ca_pem.encode() if ca_pem else public

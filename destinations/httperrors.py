@@ -27,7 +27,10 @@ _TOO_LARGE = 100  # CURLE_TOO_LARGE, which pycurl does not name
 _TLS_HINTS = (
     ("self-signed", "Paste the certificate of the CA that signed the server's into ca_certificate."),
     ("self signed", "Paste the certificate of the CA that signed the server's into ca_certificate."),
-    ("unable to get local issuer", "Let the server send its whole chain, or paste its CA into ca_certificate."),
+    (
+        "unable to get local issuer",
+        "Let the server send its whole chain, or paste its CA into ca_certificate; empty means the public CAs.",
+    ),
     ("expired", "Renew the server's certificate."),
     ("does not match", "Use a host name that the server's certificate is for."),
     ("no alternative certificate subject name", "Use a host name that the server's certificate is for."),

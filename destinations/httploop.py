@@ -7,6 +7,9 @@ from typing import Any
 
 import pycurl
 
+# libcurl looks for closed connections among those that it keeps at most once a second, and would
+# send a request on one that was closed since.
+PRUNE_S = 1.0
 _WAKE = {
     pycurl.POLL_IN: select.EPOLLIN,
     pycurl.POLL_OUT: select.EPOLLOUT,
@@ -28,6 +31,7 @@ class CurlLoop:
         self._wanted: dict[int, int] = {}
         self._heard: dict[int, float] = {}
         self._due: float | None = None
+        self._fresh_until = 0.0
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self.multi.setopt(pycurl.M_MAXCONNECTS, connections)
@@ -53,6 +57,14 @@ class CurlLoop:
     def silence_s(self, number: int) -> float:
         """Return the seconds since a socket was last readable."""
         return monotonic() - self._heard.get(number, 0.0)
+
+    def distrust_kept(self, seconds: float) -> None:
+        """Let new requests open connections of their own for a while."""
+        self._fresh_until = max(self._fresh_until, monotonic() + seconds)
+
+    def trusts_kept(self) -> bool:
+        """Tell whether a request may go out on a connection that is open already."""
+        return monotonic() >= self._fresh_until
 
     def close(self) -> None:
         """Close the connections and the wait."""
@@ -92,7 +104,8 @@ class CurlLoop:
         self._registered[number] = what
 
     def _forget(self, number: int) -> None:
-        """Stop watching an idle connection: its server closed it."""
+        """Stop watching an idle connection: its server closed it, and may have closed others."""
+        self.distrust_kept(PRUNE_S)
         self._registered.pop(number, None)
         with suppress(OSError):  # libcurl may have closed it first
             self._poll.unregister(number)

@@ -23,7 +23,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the st
         return list(rows.values_list("pk", flat=True)[: CAP + 1])
 
     @property
-    def count(self) -> int:  # type: ignore[override]  # a cached_property in the base
+    def count(self) -> int:
         """Return how many rows the pages hold: at most ``CAP``."""
         return min(len(self._keys), CAP)
 

@@ -157,14 +157,19 @@ def rotate_signing_secret(destination: Destination, grace_s: int = 24 * 3600, by
     secret = new_secret()
     ends = (timezone.now() + timedelta(seconds=grace_s)).isoformat()
     with changing(destination, by, f"credentials changed: {SIGNING_SECRET}") as row:
-        previous = row.credentials.get(SIGNING_SECRET)
+        held = _opened(row)
+        previous = held.pop(SIGNING_SECRET, "")
         kept = {"previous_signing_secret": previous, "previous_valid_until": ends} if grace_s and previous else {}
-        row.credentials = {**_without_previous(row.credentials), **kept, SIGNING_SECRET: secret}
+        others = {name: value for name, value in held.items() if not name.startswith("previous_")}
+        row.credentials = {**others, **kept, SIGNING_SECRET: secret}
     return secret
 
 
-def _without_previous(credentials: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in credentials.items() if not name.startswith("previous_")}
+def _opened(row: Destination) -> dict[str, Any]:
+    try:
+        return dict(row.credentials)
+    except SealError as error:
+        raise Refused({"": [str(error)]}, code="unusable") from error
 
 
 def revoke_payload_links(destination: Destination, by: Any = None) -> Destination:
@@ -210,7 +215,7 @@ def check_draft(type: str, config: dict[str, Any], credentials: dict[str, Any]) 
 
 
 def setup_text(destination: Destination) -> str:
-    """Return what the operator pastes on the other side, filled in with this destination's values."""
+    """Return what the operator pastes on the other side, filled in; raise ``Unusable``."""
     return kind_of(destination.type).setup(config_of(destination))
 
 

@@ -4,6 +4,6 @@ from django.contrib.admin import apps
 
 
 class HubAdminConfig(apps.AdminConfig):
-    """The admin on ``terra_hub.admin.HubAdminSite``."""
+    """The admin on ``terra_hub.site.HubAdminSite``."""
 
-    default_site = "terra_hub.admin.HubAdminSite"
+    default_site = "terra_hub.site.HubAdminSite"

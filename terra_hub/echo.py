@@ -29,10 +29,10 @@ def echo(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def fail(request: HttpRequest) -> HttpResponse:
-    """Answer 500: the demonstration's failing destination."""
+    """Answer 422: the demonstration's failing destination."""
     if not settings.DEMO_ECHO:
         raise Http404
-    return JsonResponse({"error": "This page always fails, so that retries can be looked at."}, status=500)
+    return JsonResponse({"error": "This page always fails, so that retries can be looked at."}, status=422)
 
 
 @staff_member_required

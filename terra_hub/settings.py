@@ -45,7 +45,7 @@ DEMO_ECHO = env.bool("DEMO_ECHO", default=False)
 
 # --- Django -----------------------------------------------------------------
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # its default would replace the hub's own admin site
     "unfold.contrib.filters",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 
 from destinations.ids import uuid7
@@ -60,6 +64,23 @@ def check_problem(response: Any, body: Any) -> None:
     assert body["title"]
     assert body["detail"]
     assert body["code"]
+
+
+def at_once(count: int, action: Callable[[], Any]) -> list[Any]:
+    """Run ``action`` in ``count`` threads that start together; return what each returned or raised."""
+    barrier = threading.Barrier(count)
+
+    def run(_: int) -> Any:
+        barrier.wait()
+        try:
+            return action()
+        except Exception as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
 
 
 def messages(problem: Any) -> dict[str, str]:

@@ -12,11 +12,11 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 import pytest
 
-ADDRESS = "127.0.0.53"
 _TYPES = {1: socket.AF_INET, 28: socket.AF_INET6}
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,12 +27,13 @@ def in_process(zone: dict[str, list[str]], script: str, options: str = "") -> An
     A name with ``[]`` is never answered. ``queries`` holds the questions so far, as (name, type).
     ``options`` are more lines of resolv.conf.
     """
+    address = f"127.53.{randrange(256)}.{randrange(1, 255)}"  # runs of the tests may overlap
     with tempfile.TemporaryDirectory() as folder:
         conf = Path(folder, "resolv.conf")
-        conf.write_text(f"nameserver {ADDRESS}\noptions timeout:2 attempts:1\n{options}\n")
+        conf.write_text(f"nameserver {address}\noptions timeout:2 attempts:1\n{options}\n")
         mount = f"mount --bind {shlex.quote(str(conf))} /etc/resolv.conf"
         command = f"{mount} && exec {shlex.quote(sys.executable)} -m tests.nameserver"
-        told = json.dumps({"zone": zone, "script": script})
+        told = json.dumps({"address": address, "zone": zone, "script": script})
         done = subprocess.run(
             ["unshare", "-m", "sh", "-c", command], input=told, capture_output=True, text=True, cwd=_ROOT, timeout=60
         )
@@ -76,7 +77,7 @@ def _answer(query: bytes, addresses: list[str] | None, kind: int) -> bytes:
 def main() -> None:
     told = json.load(sys.stdin)
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    listener.bind((ADDRESS, 53))
+    listener.bind((told["address"], 53))
     queries: list[tuple[str, int]] = []
     threading.Thread(target=_serve, args=(listener, told["zone"], queries), daemon=True).start()
     found: Any = {}

@@ -8,8 +8,18 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from destinations.services import delete_destination, disable, pause
-from tests.api_support import Api, make_attempt, make_delivery, make_destination, make_event, make_source, messages
+from tests.api_support import (
+    Api,
+    at_once,
+    make_attempt,
+    make_delivery,
+    make_destination,
+    make_event,
+    make_source,
+    messages,
+)
 from webhooks.delivering import outbox
+from webhooks.keeping.replay import resend, resend_event
 from webhooks.models import Attempt, Delivery, Payload
 
 pytestmark = pytest.mark.django_db
@@ -265,6 +275,24 @@ def test_a_resent_event_goes_to_the_named_destinations_only(api: Api) -> None:
 
     assert not is_due(untouched)
     assert Delivery.objects.filter(event=event, destination=named).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_that_is_resent_many_times_at_once_has_one_delivery() -> None:
+    event, destination = make_event(), make_destination()
+
+    assert at_once(8, lambda: resend_event(event.pk, [destination.pk])) == [1] * 8
+
+    assert is_due(Delivery.objects.get())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_resends_of_the_same_deliveries_at_once_do_not_wait_for_each_other() -> None:
+    destination = make_destination()
+    ids = [make_delivery(make_event(), destination, "dead").pk for _ in range(20)]
+    orders = iter([ids, ids[::-1]] * 4)
+
+    assert at_once(8, lambda: resend(next(orders))) == [20] * 8
 
 
 def test_an_event_that_nobody_takes_is_refused_with_what_to_do(api: Api) -> None:

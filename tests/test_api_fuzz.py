@@ -50,6 +50,7 @@ def check(response: Any, path: str) -> None:
 @given(path=st.integers(0, 5), body=FIELDS_OF_ANY_VALUE | NEARLY_RIGHT | VALUE)
 @example(path=0, body={**HOOK, "credentials": {"signing_secret": "\ud800"}})
 @example(path=0, body={**HOOK, "name": "\ud800"})
+@example(path=0, body={**HOOK, "config": {"\ud800": "named in the answer"}})
 @example(path=0, body={**HOOK, "config": {"url": "http://127.0.0.1:18999/", "headers": {"a\x00": "b"}}})
 @example(path=0, body={**HOOK, "concurrency": 10**400})
 @example(path=0, body={**HOOK, "schedule": [1e308, 10**400]})

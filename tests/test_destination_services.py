@@ -12,12 +12,14 @@ from django.conf import LazySettings
 from django.db import connection
 
 from destinations import checking, rules, services
-from destinations.adapters.base import StepStatus
+from destinations.adapters.base import Step, StepStatus
+from destinations.adapters.webhook import WebhookAdapter
+from destinations.adapters.webhook_config import WebhookConfig, WebhookCredentials
 from destinations.adapters_of import AdapterCache, Unusable, build_adapter
 from destinations.crypto import generate_key
 from destinations.models import Destination, RoutingVersion
 from destinations.rules import Refused
-from tests.api_support import make_delivery, make_destination, make_event, make_source, make_user
+from tests.api_support import at_once, make_delivery, make_destination, make_event, make_source, make_user
 from tests.services import free_port
 from tests.services.postgres import Login, PostgresServer
 from webhooks.models import Delivery
@@ -201,6 +203,30 @@ def test_blank_optional_fields_take_their_defaults() -> None:
     destination = make_database(schema="", ca_certificate=None)
 
     assert stored(destination).config == DATABASE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_take_one_name_at_once_one_gets_it_and_the_others_are_told() -> None:
+    outcomes = at_once(8, lambda: make_destination("wanted"))
+
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    assert len(refusals) == 7, outcomes
+    assert all(refusal.errors == {"name": ["Another destination has this name."]} for refusal in refusals)
+    assert Destination.objects.get().name == "wanted"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_changes_at_once_are_each_kept_or_each_refused() -> None:
+    destination = make_destination()
+
+    at_once(4, lambda: services.pause(destination))
+    outcomes = at_once(8, lambda: services.update_destination(destination, timeout_s=7))
+
+    kept = [outcome for outcome in outcomes if isinstance(outcome, Destination)]
+    assert all(isinstance(outcome, Destination) or outcome.code == "conflict" for outcome in outcomes), outcomes
+    assert kept
+    row = stored(destination)
+    assert (row.version, row.paused, row.timeout_s) == (3, True, 7), "a change that changes nothing makes no version"
 
 
 # --- changing -------------------------------------------------------------------------------------
@@ -518,13 +544,14 @@ def test_the_setup_text_names_this_destinations_values() -> None:
 
 
 def test_credentials_that_do_not_open_stop_their_destination_and_no_other(settings: LazySettings) -> None:
-    destination = make_database()
+    destination, hook = make_database(), make_destination()
     old_keys = settings.CREDENTIAL_KEYS
     settings.CREDENTIAL_KEYS = [generate_key("new")]
 
     with pytest.raises(Unusable, match="CREDENTIAL_KEYS has no key"):
         build_adapter(stored(destination))
     assert refused(services.check_destination, destination).code == "unusable"
+    assert refused(services.rotate_signing_secret, hook).code == "unusable"
     assert services.target_of(stored(destination)) == ""
     assert services.update_destination(destination, name="renamed").name == "renamed"
     assert services.masked_credentials(make_database("other"))
@@ -639,6 +666,26 @@ def test_a_check_that_hangs_is_given_up_within_its_budget(silent_server: int) ->
     assert [step.name for step in steps[:-1]] == ["resolve"] or steps[0].status is StepStatus.PASSED
 
 
+class Talkative(WebhookAdapter):
+    """A destination type whose check says too much, and then breaks."""
+
+    def check(self) -> Iterator[Step]:
+        yield Step("connect", StepStatus.PASSED, f"with {self.credentials.token}", f"keep {self.credentials.token}")
+        raise RuntimeError(f"could not send {self.credentials.token}")
+
+
+@pytest.mark.databaseless
+def test_a_check_that_says_too_much_or_breaks_gives_no_secret_away(caplog: Any, capfd: Any) -> None:
+    adapter = Talkative(WebhookConfig(url="http://127.0.0.1:18999/"), WebhookCredentials(token=CANARY))
+
+    steps = checking.run_check(adapter, {"token": CANARY})
+
+    assert [step.status for step in steps] == [StepStatus.PASSED, StepStatus.FAILED]
+    assert (steps[0].detail, steps[0].hint) == ("with ****", "keep ****")
+    assert "RuntimeError" in steps[1].detail
+    assert CANARY not in str(steps) + caplog.text + "".join(capfd.readouterr())
+
+
 @pytest.mark.databaseless
 def test_secrets_are_taken_out_of_what_a_check_says() -> None:
     secrets = {"token": "abcd-1234", "longer": "abcd-1234-5678", "short": "ab", "number": 7}
@@ -682,8 +729,11 @@ def test_connections_are_closed_when_an_adapter_is_replaced_or_dropped(
     destination = make_database(password=postgres_login.password, **database_of(postgres_server, postgres_login))
     cache = AdapterCache()
 
+    held = []  # so that no adapter is closed merely because nobody refers to it
+
     def connect() -> None:
         adapter = cache.get(stored(destination))
+        held.append(adapter)
         adapter._link.start(10)  # type: ignore[attr-defined]
         adapter._link.open()  # type: ignore[attr-defined]
         assert connections_of(postgres_server, postgres_login) == 1

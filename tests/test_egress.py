@@ -235,6 +235,13 @@ def test_malformed_and_foreign_urls_are_refused_with_what_to_change(url: str) ->
     assert caught.value.hint
 
 
+def test_a_password_in_a_url_is_refused_without_being_repeated() -> None:
+    with pytest.raises(EgressRefused, match="user name or a password") as caught:
+        parse_url("https://user:canary@api.example.com/")
+    assert "canary" not in caught.value.detail + caught.value.hint
+    assert "credentials" in caught.value.hint
+
+
 # --- lookups, through a name server of our own -------------------------------------------------
 RESOLVE = """
 import threading

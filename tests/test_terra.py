@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from destinations.terra import (
@@ -22,6 +22,7 @@ from destinations.terra import (
 from tests.hub import SAMPLES
 
 pytestmark = pytest.mark.databaseless
+quickly = settings(deadline=None, max_examples=60)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -99,12 +100,14 @@ def test_numbers_keep_their_exact_value() -> None:
     assert parse(b'{"type":"daily","n":12345678901234567890123}')["n"] == 12345678901234567890123
 
 
+@quickly
 @given(st.binary())
 def test_no_bytes_make_it_fail_in_another_way(body: bytes) -> None:
     with pytest.raises(InvalidPayload):
         read(b"x" + body)
 
 
+@quickly
 @given(st.dictionaries(st.sampled_from(["user", "new_user", "old_user", "data", "status", "reference_id", "event_id",
                                         "version", "x"]), json_values), st.sampled_from(EVENT_TYPES))  # fmt: skip
 def test_no_shape_makes_it_fail(fields: dict[str, Any], kind: str) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 from django.db import connection
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one for each call
 # (column, its PostgreSQL type)
 Columns = Sequence[tuple[str, str]]
 
@@ -45,7 +46,7 @@ def as_uuid(value: Any) -> UUID:
 
 def as_json(value: Any) -> str:
     """Return JSON text for a JSON column; NUL is replaced, which PostgreSQL's jsonb refuses."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).replace("\\u0000", "\\ufffd")
+    return _encode(value).replace("\\u0000", "\\ufffd")
 
 
 @contextmanager

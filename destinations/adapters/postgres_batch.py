@@ -1,5 +1,6 @@
 """One batch in one transaction; where a row spoils it, the bad rows are found and left out."""
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ COMMIT: Statement = ("COMMIT", ())
 MOST_TRIES = 200
 # So many bad rows and not one good: the table is at fault, and rejecting them would be wrong.
 HOPELESS_AFTER = 3
+PROBES = 8
 
 
 def create_missing(link: Link, tables: TerraTables) -> None:
@@ -113,11 +115,21 @@ class Batch:
             rest_error = self._try(table, rest) if rest else None
             if rest_error is None:
                 return
-            if found >= HOPELESS_AFTER and not accepted and self._try(table, rest[-1:]) is not None:
-                hint = f"Every row is refused: look at the columns, constraints and triggers of {table.name}."
-                raise Unwell(str(error.sqlstate), describe(error, table.name), hint)
+            if found >= HOPELESS_AFTER and not accepted:
+                accepted = self._probe(table, rest, rest_error)
             rows, error = rest, rest_error
         self._postpone(table, rows, error)
+
+    def _probe(self, table: Table, rows: Sequence[Any], error: psycopg.Error) -> int:
+        """Return 1 if some row is accepted; raise ``Unwell`` if the table takes none.
+
+        Drawn at random: the next try of an unlucky batch looks at other rows.
+        """
+        for row in random.sample(rows, min(PROBES, len(rows))):
+            if self._try(table, [row]) is None:
+                return 1
+        hint = f"Every row is refused: look at the columns, constraints and triggers of {table.name}."
+        raise Unwell(str(error.sqlstate), describe(error, table.name), hint)
 
     def _first_bad(self, table: Table, rows: list[Any], error: psycopg.Error) -> tuple[Any, psycopg.Error, list[Any]]:
         """Halve down to the first bad row; return it, its error, and the rows that are not written yet."""

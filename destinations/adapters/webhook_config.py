@@ -69,7 +69,7 @@ class WebhookConfig:
     ca_certificate: str = option(
         "CA certificate",
         default="",
-        help="PEM text of a private CA that signed the receiver's certificate, trusted beside the public ones.",
+        help="PEM text of the CA that signed the receiver's certificate. Empty: the public CAs.",
         multiline=True,
         advanced=True,
         max_length=100_000,

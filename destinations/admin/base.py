@@ -96,8 +96,12 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
     show_facets = ShowFacets.NEVER
     list_disable_select_all = True  # an action is for what was ticked, never for millions of rows
     list_fullwidth = True
-    list_filter: Any = ()
+    goes_on: ClassVar[bool] = False  # older rows than the pages hold are reached with OlderFilter
+    list_filter: ClassVar[Any] = ()
     actions: Any = ()
+    change_form_template = "hub/object.html"
+    # Templates of an object's page: "top" above the form, "form_top" and "form_end" in it, "bottom" below it.
+    parts: ClassVar[Mapping[str, str]] = {}
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the list's own filters only: Django would take any column, with or without an index."""
@@ -130,7 +134,7 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
         """Add what the hub's own parts of the page show."""
         if obj is not None:
             context |= {"buttons": list(self.shown_buttons(request, obj)), **self.page(request, obj)}
-        context["show_save_and_add_another"] = False
+        context |= {"parts": self.parts, "show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def page(self, request: HttpRequest, obj: Any) -> Mapping[str, Any]:
@@ -181,6 +185,11 @@ class UseCaseAdmin(SimpleHistoryAdmin, HubAdmin):  # type: ignore[misc]
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Do nothing: there is nothing else to save."""
 
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Stay on the object's page: its state and its buttons are there."""
+        messages.success(request, f"{obj} was saved.")
+        return HttpResponseRedirect(self.url_of(obj))
+
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never go back to an old row: credentials have no history."""
         return True
@@ -209,8 +218,3 @@ def as_uuid(text: str) -> uuid.UUID | None:
     except ValueError:
         return None
     return found if str(found) == text.lower() else None
-
-
-def said(request: HttpRequest, text: str) -> None:
-    """Tell a person that something was done."""
-    messages.success(request, text)

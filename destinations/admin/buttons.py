@@ -17,7 +17,7 @@ from destinations.services import Refused
 class Button:
     """What stands on a button, what it does in words, and who may press it.
 
-    ``name`` is the method of the admin class that it calls: ``method(request, obj)``, which returns
+    ``name`` says which method of the admin class it calls: ``press_<name>(request, obj)``, which returns
     what to tell the person, or a whole answer.
     """
 
@@ -46,12 +46,12 @@ class ButtonsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         """Add the address that buttons post to."""
         own = path(
             "<path:object_id>/do/<slug:name>/",
-            self.admin_site.admin_view(self.press_view),
+            self.admin_site.admin_view(self.button_view),
             name=f"{self.opts.app_label}_{self.opts.model_name}_do",
         )
         return [own, *super().get_urls()]
 
-    def press_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+    def button_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """Do what a button says, note who did it, and go back to the object's page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -65,7 +65,7 @@ class ButtonsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     def _press(self, request: HttpRequest, button: Button, obj: Any) -> HttpResponse | None:
         try:
-            answer = getattr(self, button.name)(request, obj)
+            answer = getattr(self, f"press_{button.name}")(request, obj)
         except Refused as refused:
             tell_refused(request, refused)
             return None

@@ -1,11 +1,11 @@
-"""Template filters of the admin's own pages; each is a function of ``destinations.admin.shown``."""
+"""Template filters of the admin's own pages; each is a function of ``destinations.shown``."""
 
 import json
 from typing import Any
 
 from django import template
 
-from destinations.admin import shown
+from destinations import shown
 from destinations.texts import visible
 
 register = template.Library()

@@ -17,6 +17,7 @@ from tests.services.postgres import Login, PostgresServer
 SAMPLES = Path(__file__).parent.parent / "samples"
 RECEIVED = datetime(2026, 7, 2, 10, 0, tzinfo=UTC)
 LOCAL = EgressPolicy(allow=("127.0.0.0/8",))
+CANARY = "canary-of-a-person"
 USER = "40f7b0e1-89e2-43ac-a5b8-1e29c8d47cad"
 
 
@@ -78,3 +79,13 @@ def only(results: Sequence[Result]) -> Result:
     """Return the one result that every message of a batch got."""
     (result,) = {(r.outcome, r.code, r.detail, r.hint, r.effect): r for r in results}.values()
     return result
+
+
+def raising(condition: str, sqlstate: str, table: str = "terra_data_payloads") -> str:
+    """Return SQL that lets ``table`` refuse rows, as an operator's own trigger may."""
+    return f"""
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF {condition} THEN RAISE EXCEPTION 'no %', NEW.user_id USING ERRCODE = '{sqlstate}'; END IF;
+      RETURN NEW; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse();
+    """

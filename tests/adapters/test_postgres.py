@@ -96,13 +96,6 @@ def shared_login(postgres_server: PostgresServer) -> Login:
 
 
 @pytest.fixture
-def adapter(postgres_server: PostgresServer, postgres_login: Login) -> Iterator[PostgresAdapter]:
-    made = adapter_for(postgres_server, postgres_login)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def empty_adapter(postgres_server: PostgresServer, shared_login: Login) -> Iterator[PostgresAdapter]:
     made = adapter_for(postgres_server, shared_login)
     made.deliver([daily()])  # makes the tables
@@ -143,9 +136,9 @@ def test_any_other_sample_gives_its_rows(
 
 
 def test_tables_are_made_with_the_columns_and_types_of_the_page(
-    adapter: PostgresAdapter, postgres_server: PostgresServer, postgres_login: Login
+    postgres_adapter: PostgresAdapter, postgres_server: PostgresServer, postgres_login: Login
 ) -> None:
-    adapter.deliver([sample("activity")])
+    postgres_adapter.deliver([sample("activity")])
     with postgres_server.connect(postgres_login.database) as connection:
         found = connection.execute(
             "SELECT table_name, string_agg(column_name || ' ' || data_type, ', ' ORDER BY ordinal_position) "
@@ -170,12 +163,12 @@ def test_tables_are_made_with_the_columns_and_types_of_the_page(
 
 
 def test_the_same_event_again_leaves_one_row_with_the_newest_link(
-    adapter: PostgresAdapter, postgres_server: PostgresServer, postgres_login: Login
+    postgres_adapter: PostgresAdapter, postgres_server: PostgresServer, postgres_login: Login
 ) -> None:
     message = sample("daily")
     again = replace(message, payload_url="https://hub.example.com/after-the-old-link-was-revoked")
     for batch in ([message, message], [message], [again]):
-        assert set(outcomes(adapter.deliver(batch))) == {Outcome.DELIVERED}
+        assert set(outcomes(postgres_adapter.deliver(batch))) == {Outcome.DELIVERED}
     rows = table_rows(postgres_server, postgres_login, "terra_data_payloads", "payload_id, payload_url")
     assert rows == [("daily", again.payload_url)]
 
@@ -240,14 +233,17 @@ def test_four_adapters_that_write_the_same_new_events_leave_one_row_each(
 
 
 def test_an_older_event_that_waited_for_a_newer_one_does_not_undo_it(
-    adapter: PostgresAdapter, postgres_server: PostgresServer, postgres_login: Login
+    postgres_adapter: PostgresAdapter, postgres_server: PostgresServer, postgres_login: Login
 ) -> None:
-    adapter.deliver([daily(at=1)])
     database = postgres_login.database
+    # A default of the server's own must not change what the next statement sees.
+    strict = f"ALTER DATABASE {database} SET default_transaction_isolation = 'repeatable read'"
+    run_sql(postgres_server, postgres_login, strict)
+    postgres_adapter.deliver([daily(at=1)])
     with ThreadPoolExecutor(1) as pool, postgres_server.connect(database) as other_writer:
         other_writer.execute("BEGIN")
         other_writer.execute("UPDATE terra_users SET state = 'deauth'")
-        late = pool.submit(adapter.deliver, [daily(at=2)])
+        late = pool.submit(postgres_adapter.deliver, [daily(at=2)])
         waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         with postgres_server.connect(database) as watcher:
             while not watcher.execute(waits).fetchall():

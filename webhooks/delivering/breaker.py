@@ -18,6 +18,7 @@ from destinations.adapters.base import Effect, Outcome, Result
 from destinations.models import Destination
 from destinations.services import disable
 from webhooks.delivering import outbox
+from webhooks.sql import bind, fast_cursor
 
 log = structlog.get_logger(__name__)
 
@@ -86,9 +87,15 @@ def _later(now: datetime, seconds: float) -> Greatest:
 
 
 def _reset(destination_id: UUID) -> None:
-    row = Destination.objects.filter(pk=destination_id)
-    row.filter(failing_since__isnull=False).update(failing_since=None, consecutive_failures=0)
-    row.filter(pause_reason=BREAKER).update(paused_until=None, pause_reason="")
+    """Forget failures, and end the breaker's pause. Plain SQL: it runs for every group of results."""
+    with fast_cursor() as cursor:
+        cursor.execute(
+            "UPDATE destinations_destination SET failing_since = NULL, consecutive_failures = 0, "
+            "paused_until = CASE WHEN pause_reason = %s THEN NULL ELSE paused_until END, "
+            "pause_reason = CASE WHEN pause_reason = %s THEN '' ELSE pause_reason END "
+            "WHERE id = %s AND (failing_since IS NOT NULL OR pause_reason = %s)",
+            [BREAKER, BREAKER, bind(destination_id), BREAKER],
+        )
 
 
 def _disable_if_due(destination_id: UUID, total: Tally, now: datetime) -> None:

@@ -42,6 +42,7 @@ class InHand:
     claim: str
     leased_at: float  # monotonic
     started_at: datetime | None = None  # when it was handed out
+    answered: bool = False  # its result is on its way to be settled
 
 
 class Lane:
@@ -58,6 +59,7 @@ class Lane:
         self._claiming: Future[None] | None = None
         self._dry = False
         self._stopping = False
+        self._changed = threading.Event()  # woken, stopped, or results were settled
         self.started = monotonic()
         self.ended = False
         self._failures = 0  # in a row
@@ -68,22 +70,22 @@ class Lane:
     def wake(self) -> None:
         """Say that more may be due."""
         self._dry = self.probe and self._dry
+        self._changed.set()
 
     def stop(self) -> None:
         """Hand out nothing more; what is under way may finish."""
         self._stopping = True
+        self._changed.set()
 
     def run(self) -> None:
         """Deliver until nothing is due, or until told to stop. Runs in a thread of its own."""
         try:
-            self._claim_ahead()
-            while self._collect_claim(wait=True):
+            while self._wait_for_more():
                 for outcomes in self.target.adapter.stream(self):
                     self._hand_back(outcomes)
-                if self._stopping:
-                    break
+                self._fail_unanswered("The adapter gave no result.")
         except Exception as error:
-            self._fail_in_flight(error)
+            self._fail_unanswered(f"The hub failed while delivering: {self._log_failure(error)}.")
         finally:
             self._collect_claim(wait=True)
             self.ended = True
@@ -106,6 +108,7 @@ class Lane:
         with self.lock:
             for delivery_id in delivery_ids:
                 self.in_hand.pop(delivery_id, None)
+        self._changed.set()
 
     # --- the adapter's side: Feed -------------------------------------------------
     def take(self, most: int) -> list[Message]:
@@ -139,6 +142,21 @@ class Lane:
         return messages
 
     # --- claims ----------------------------------------------------------------------
+    def _wait_for_more(self) -> bool:
+        """Claim, and wait for it; tell whether anything can be handed out, or the run is over.
+
+        A run is not over while its results are being settled: room comes with them, and a wake-up
+        in that time is heeded at once.
+        """
+        while not self._stopping and not self._collect_claim(wait=True):
+            self._changed.clear()
+            self._claim_ahead()
+            if self._claiming is None:
+                if not self.in_hand:
+                    return False
+                self._changed.wait()
+        return not self._stopping
+
     def _claim_ahead(self) -> None:
         room = 2 * self._claim_size - len(self.in_hand)
         if self._claiming is None and not self._dry and not self._stopping and room >= self._claim_size:
@@ -175,6 +193,7 @@ class Lane:
         self._settle(self, settled)
 
     def _settlement(self, item: InHand, result: Result) -> Settlement:
+        item.answered = True
         started_at = item.started_at or timezone.now()
         return settlement_of(item.row, result, self.target, item.claim, started_at)
 
@@ -190,14 +209,16 @@ class Lane:
     def _settle_alone(self, item: InHand, result: Result) -> None:
         self._settle(self, [(self._settlement(item, result), result)])
 
-    def _fail_in_flight(self, error: Exception) -> None:
-        """An adapter must not raise; where it does, what it had in hand is tried again later."""
-        # The message of an unforeseen error may hold anything: only its kind and place are kept.
+    def _log_failure(self, error: Exception) -> str:
+        """Log an unforeseen error by its kind and place: its message may hold anything."""
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {place.filename.rsplit('/', 1)[-1]}:{place.lineno}"
         log.error("lane_failed", destination=str(self.target.destination_id), error=where)
-        result = Result(
-            Outcome.RETRY, "internal_error", f"The hub failed while delivering: {where}.", effect=Effect.FAILURE
-        )
+        return where
+
+    def _fail_unanswered(self, why: str) -> None:
+        """An adapter answers for all that it took; where it does not, that is tried again later."""
+        result = Result(Outcome.RETRY, "internal_error", why, effect=Effect.FAILURE)
         for item in self.under_way():
-            self._settle_alone(item, result)
+            if not item.answered:
+                self._settle_alone(item, result)

@@ -154,6 +154,7 @@ def _claim_postgres(
         SELECT {_CLAIMED_COLUMNS} FROM c {_JOINED} ORDER BY c.id
         """,  # noqa: S608
         [destination_id, destination_id, most, claimed_by, lease_s],
+        binary=True,  # bodies as they are, and times without Django's loader: half of the client's time
     )
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows

@@ -29,8 +29,9 @@ Item = tuple[Lane, Settlement, Result]
 class Settler:
     """A thread that settles what lanes hand to it, and keeps at it while the database is away."""
 
-    def __init__(self) -> None:
-        """Prepare; ``start`` begins."""
+    def __init__(self, woken: Callable[[], None]) -> None:
+        """Prepare; ``start`` begins. ``woken`` is told when the last results of an ended lane are written."""
+        self._woken = woken
         self._condition = threading.Condition()
         self._queue: list[Item] = []
         self._stopping = False
@@ -110,5 +111,10 @@ class Settler:
                 sleep(RETRY_SECONDS)
 
     def _let_go(self, items: Sequence[Item]) -> None:
+        settled: dict[Lane, list[int]] = defaultdict(list)
         for lane, settlement, _ in items:
-            lane.forget([settlement.delivery_id])
+            settled[lane].append(settlement.delivery_id)
+        for lane, delivery_ids in settled.items():
+            lane.forget(delivery_ids)
+            if lane.ended:
+                self._woken()

@@ -51,9 +51,9 @@ class Worker:
         self._adapters = AdapterCache()
         self._threads = ThreadPoolExecutor(settings.WORKER_LANES, thread_name_prefix="lane")
         self._claims = ThreadPoolExecutor(1, thread_name_prefix="claim")
-        self._settler = Settler()
-        self._listener = Listener(self.wake)
         self._woken = threading.Event()
+        self._settler = Settler(self.wake)
+        self._listener = Listener(self.wake)
         self._stopping = threading.Event()
         self._beat_at = 0.0
         self._hurried = False

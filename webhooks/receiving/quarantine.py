@@ -43,7 +43,7 @@ def admit(item: QuarantinedRequest, by: Any = None) -> Event:
         item.save(update_fields=["event", "admitted_at"])
     if written.event_id != entry.id and entry.store_name:
         discard_body(entry.store_name)
-    log.info("quarantine_admitted", request=str(item.pk), event=str(written.event_id), by=str(by or ""))
+    log.info("quarantine_admitted", request=str(item.pk), event_id=str(written.event_id), by=str(by or ""))
     event: Event = Event.objects.get(pk=written.event_id)
     return event
 

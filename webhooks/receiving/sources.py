@@ -171,9 +171,10 @@ def _clean_allowlist(entries: Sequence[Any]) -> list[str]:
     clean = []
     for entry in entries:
         try:
-            clean.append(str(ip_network(str(entry).strip(), strict=False)).removesuffix("/32").removesuffix("/128"))
+            network = ip_network(str(entry).strip(), strict=False)
         except ValueError as error:
             raise Refused(
                 {"allowlist": [f"{entry!r} is no address and no CIDR range such as 18.133.218.210 or 10.0.0.0/8."]}
             ) from error
+        clean.append(str(network.network_address if network.num_addresses == 1 else network))
     return list(dict.fromkeys(clean))

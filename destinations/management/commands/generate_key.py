@@ -1,10 +1,11 @@
 """``manage.py generate_key``: a new entry for CREDENTIAL_KEYS."""
 
+import re
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from destinations.crypto import generate_key
 
@@ -22,5 +23,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print it."""
+        """Print it; refuse an id that an entry of a comma-separated list cannot hold."""
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", options["id"]):
+            raise CommandError("The id of a key is made of letters, digits, '.', '_' and '-'.")
         self.stdout.write(generate_key(options["id"]))

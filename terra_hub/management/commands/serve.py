@@ -24,7 +24,7 @@ def server_command(host: str, port: int, processes: int) -> list[str]:
     return [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port),
         "--workers", str(processes), "--blocking-threads", str(THREADS), "--backpressure", str(THREADS),
-        "--backlog", "1024", "--http", "1", "--no-ws", "--no-access-log", "--log-level", "warning",
+        "--backlog", "1024", "--http", "1", "--no-ws", "--no-access-log", "--log-level", "error",
         "--respawn-failed-workers", "terra_hub.wsgi:application",
     ]  # fmt: skip
 
@@ -44,6 +44,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Start the processes and wait."""
         self._refuse_unsafe(options["processes"])
+        settings.STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns where it is missing
         commands = [server_command(options["host"], options["port"], options["processes"])]
         commands += [[sys.executable, sys.argv[0], "worker"]] * options["workers"]
         children = [subprocess.Popen(command) for command in commands]  # noqa: S603  # our own command lines

@@ -64,7 +64,8 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
     if abs(seconds) < _MINUTE:
         span = f"{abs(seconds):.0f} s"
     else:
-        span = timesince(*sorted((moment, now))).replace("\xa0", " ")
+        earlier, later = sorted((moment, now))
+        span = timesince(earlier, later).replace("\xa0", " ")
     return f"in {span}" if seconds > 0 else f"{span} ago"
 
 
@@ -72,9 +73,7 @@ def when(moment: datetime | None) -> SafeString:
     """Return a moment as people say it; the exact one shows when it is pointed at."""
     if moment is None:
         return format_html("{}", NOTHING)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact(moment), relative(moment)
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact(moment), relative(moment))
 
 
 def when_exact(moment: datetime | None) -> SafeString:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from destinations.admin.shown import Chip, Tone, exact, relative
 from destinations.models import Destination
+from destinations.shown import Chip, Tone, exact, relative
 
 # Why the hub itself holds deliveries back for a while: destinations.models.Destination.pause_reason.
 HELD = {
@@ -75,7 +75,8 @@ def _failing(row: Destination) -> State:
 def _untroubled(row: Destination) -> State:
     if row.check_passed is None:
         return State(
-            Chip("Not checked", "help", Tone.INFO), "Never checked as it is set up now. Press Check to try it step by step."
+            Chip("Not checked", "help", Tone.INFO),
+            "Never checked as it is set up now. Press Check to try it step by step.",
         )
     moment = f"{exact(row.checked_at)} ({relative(row.checked_at)})" if row.checked_at else ""
     if row.check_passed:

@@ -1,0 +1,142 @@
+"""Bodies of every size and in every framing: the stored bytes are those that were signed."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from tests.hub import SAMPLES, Answer, Hub, signature
+from tests.receiving.support import BODY, body_of_size, check_refused, events, kept, post_chunked, raw, stored_files
+from webhooks.keeping.payloads import body_of, read_body
+from webhooks.models import Event, QuarantinedRequest
+from webhooks.receiving import intake
+from webhooks.receiving.intake import Incoming, accept, judge, store_large_body
+from webhooks.receiving.routing import RoutingTable
+from webhooks.receiving.sources import as_live
+from webhooks.receiving.writing import Entry, Written, write_entries
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MB = 1024 * 1024
+LIMIT = settings.INLINE_BODY_BYTES
+
+
+def stored(answer: Answer) -> Event:
+    assert answer.status == 200, answer.body
+    event: Event = Event.objects.select_related("payload").get(pk=answer.json["event_id"])
+    return event
+
+
+@pytest.mark.parametrize("size", [LIMIT, LIMIT + 1, MB, 10 * MB, 30 * MB])
+def test_what_is_stored_has_the_hash_of_what_was_sent(hub: Hub, size: int) -> None:
+    body = body_of_size(size)
+    event = stored(hub.post(body))
+    assert (event.size, event.type) == (size, "daily")
+    assert bytes(event.payload.sha256) == hashlib.sha256(body).digest()
+    assert hashlib.sha256(read_body(event.payload)).digest() == hashlib.sha256(body).digest()
+    in_store = size > LIMIT
+    assert (event.payload.body is None, bool(event.payload.store_name)) == (in_store, in_store)
+
+
+def test_nothing_and_one_byte_are_no_payload(hub: Hub) -> None:
+    for body in (b"", b"1"):
+        check_refused(hub.post(body), 400, "invalid_payload")
+    assert [bytes(item.body) for item in QuarantinedRequest.objects.order_by("id")] == [b"", b"1"]
+
+
+def test_a_large_body_lies_in_the_payload_store(hub: Hub) -> None:
+    before = stored_files()
+    event = stored(hub.post(body_of_size(LIMIT + 1)))
+    (file,) = stored_files() - before
+    assert str(file).endswith(event.payload.store_name)
+    assert file.read_bytes() == body_of_size(LIMIT + 1)
+
+
+def test_a_repeat_of_a_large_body_leaves_no_file_behind(hub: Hub) -> None:
+    body = body_of_size(2 * MB)
+    first = hub.post(body, trace="t")
+    before = stored_files()
+    assert hub.post(body, trace="t").json == {"event_id": first.json["event_id"], "duplicate": True}
+    assert stored_files() == before
+    assert read_body(stored(first).payload) == body
+
+
+def test_another_large_body_under_a_known_key_is_kept_whole(hub: Hub) -> None:
+    hub.post(BODY % 1, trace="t")
+    before = stored_files()
+    other = body_of_size(2 * MB)
+    assert hub.post(other, trace="t").json["duplicate"]
+    item = kept(hub, "idempotency_conflict")
+    assert bytes(item.body) == other
+    assert stored_files() == before
+
+
+def test_a_commit_that_is_tried_again_keeps_its_own_body(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection may break after the database has committed: the second try then meets its own event."""
+
+    def commit_twice(entry: Entry) -> Written:
+        for _ in range(2):
+            with transaction.atomic():
+                (written,) = write_entries([entry], RoutingTable())
+        return written
+
+    monkeypatch.setattr(intake.committer, "commit", commit_twice)
+    body = body_of_size(LIMIT + 1)
+    written = accept(as_live(hub.source), Incoming({"terra-signature": signature(body)}, body, None))
+    assert read_body(Event.objects.get(pk=written.event_id).payload) == body
+
+
+def test_a_payload_store_that_takes_nothing_gives_503(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    (tmp_path / "a-file").touch()
+    with pytest.raises(intake.StoreUnavailable, match="payload store"):
+        _store_under(str(tmp_path / "a-file"), hub, monkeypatch)
+    assert not events(hub)
+
+
+def _store_under(location: str, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    from webhooks.keeping import payloads
+
+    store = payloads.DurableFileSystemStorage(location=location)
+    monkeypatch.setattr(payloads, "_store", lambda: store)
+    body = body_of_size(LIMIT + 1)
+    incoming = Incoming({"terra-signature": signature(body)}, body, None)
+    store_large_body(judge(as_live(hub.source), incoming, timezone.now()))
+
+
+@pytest.mark.parametrize(("size", "chunk"), [(60, 1), (LIMIT + 1, 4096), (3 * MB, 100_000)])
+def test_a_chunked_body_is_read_to_its_end(hub: Hub, size: int, chunk: int) -> None:
+    body = body_of_size(size)
+    event = stored(post_chunked(hub, body, chunk))
+    assert body_of(event.payload.body, event.payload.store_name) == body
+    assert event.size == size
+
+
+def test_a_chunked_repeat_is_the_same_event(hub: Hub) -> None:
+    body = SAMPLES["activity"]
+    signed = {"terra-signature": signature(body)}
+    plain = hub.post(body, signed, trace=None)
+    headers = signed | {"Transfer-Encoding": "chunked"}
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    assert raw(hub.server, hub.path, headers, sent).json == {"event_id": plain.json["event_id"], "duplicate": True}
+
+
+def test_a_length_that_lies(hub: Hub) -> None:
+    body = BODY % 1
+    signed = {"terra-signature": signature(body)}
+    too_long = raw(hub.server, hub.path, signed | {"Content-Length": str(len(body) + 1)}, body, ends=True)
+    check_refused(too_long, 400, "body_incomplete")
+    assert f"{len(body)} of {len(body) + 1} bytes" in too_long.json["detail"]
+    too_short = raw(hub.server, hub.path, signed | {"Content-Length": str(len(body) - 1)}, body)
+    check_refused(too_short, 400, "signature_mismatch")
+    assert not events(hub)
+
+
+def test_a_chunked_body_that_breaks_off_is_never_an_event(hub: Hub) -> None:
+    body = BODY % 1
+    headers = {"terra-signature": signature(body), "Transfer-Encoding": "chunked"}
+    for sent in (b"%x\r\n%b\r\n" % (len(body) - 5, body[:-5]), b"zz\r\n", b"5\r\n{}"):
+        assert raw(hub.server, hub.path, headers, sent, ends=True).status == 400
+    assert not events(hub)

@@ -1,0 +1,108 @@
+"""Many requests in one transaction: each gets its own answer, and a bad one harms no neighbour."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+
+from tests.hub import SECRET, Answer, Hub, on_postgres, signature
+from tests.receiving.support import BODY, at_once, body_of_size, events
+from webhooks.keeping.payloads import read_body
+from webhooks.models import Event, QuarantinedRequest, Source
+from webhooks.receiving.sources import create_source
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def writers_waiting() -> Iterator[None]:
+    """Hold up every commit of an event; what comes meanwhile is then written as one group."""
+    with transaction.atomic():  # on SQLite this takes the only write lock
+        if on_postgres():
+            with connection.cursor() as cursor:
+                cursor.execute("LOCK TABLE webhooks_event IN SHARE ROW EXCLUSIVE MODE")
+        yield
+        time.sleep(0.5)  # lets the requests reach the committer; the results do not depend on it
+
+
+def test_a_source_that_is_deleted_meanwhile_fails_alone(hub: Hub) -> None:
+    """The database refuses its row at the commit, when all rows of the group are written already."""
+    doomed = create_source(slug="doomed", secret=SECRET)
+    doomed_path = f"/webhooks/terra/{doomed.slug}"
+    hub.post(BODY % 0)
+    hub.server.request("POST", doomed_path, b"", {})  # now the server has it in its cache
+
+    def send(number: int) -> Answer:
+        if number % 10:
+            return hub.post(BODY % number, trace=f"t-{number}")
+        body = BODY % number
+        return hub.server.request("POST", doomed_path, body, {"terra-signature": signature(body)})
+
+    with ThreadPoolExecutor(30) as pool:
+        with writers_waiting():
+            sent: list[Future[Answer]] = [pool.submit(send, number) for number in range(30)]
+            time.sleep(0.3)
+            Source.objects.filter(pk=doomed.pk).delete()
+        answers = [future.result() for future in sent]
+    for number, answer in enumerate(answers):
+        if number % 10:
+            assert answer.status == 200, answer.body
+            assert read_body(Event.objects.get(pk=answer.json["event_id"]).payload) == BODY % number
+        else:
+            assert (answer.status, answer.headers["retry-after"]) == (503, "30")
+    assert len(events(hub)) == 28
+
+
+def test_a_duplicate_inside_one_group_is_answered_as_one(hub: Hub) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        with writers_waiting():
+            sent = [pool.submit(hub.post, BODY % 1, trace="same") for _ in range(20)]
+        answers = [future.result().json for future in sent]
+    assert len({answer["event_id"] for answer in answers}) == 1
+    assert [answer["duplicate"] for answer in answers].count(False) == 1
+    assert len(events(hub)) == 1
+
+
+def test_a_conflict_inside_one_group_keeps_the_other_body(hub: Hub) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        with writers_waiting():
+            sent = [pool.submit(hub.post, BODY % number, trace="same") for number in range(4)]
+        assert {future.result().status for future in sent} == {200}
+    (event,) = events(hub)
+    bodies = [bytes(item.body) for item in QuarantinedRequest.objects.filter(reason="idempotency_conflict")]
+    assert sorted([*bodies, read_body(event.payload)]) == [BODY % number for number in range(4)]
+
+
+def test_a_stale_body_twice_inside_one_group_is_one_event(hub: Hub) -> None:
+    signed = {"terra-signature": signature(BODY % 1, at=time.time() - 3600)}
+    with ThreadPoolExecutor(8) as pool:
+        with writers_waiting():
+            sent = [pool.submit(hub.post, BODY % 1, signed) for _ in range(8)]
+        answers = [future.result().json for future in sent]
+    assert {answer["event_id"] for answer in answers} == {str(event.pk) for event in events(hub)}
+    assert len(events(hub)) == 1
+
+
+def test_a_mixed_load_gets_each_its_own_answer(hub: Hub) -> None:
+    large = body_of_size(100_000)
+
+    def send(number: int) -> None:
+        body = BODY % number
+        good, again = hub.post(body, trace=f"t-{number}"), hub.post(body, trace=f"t-{number}")
+        assert (good.status, again.status) == (200, 200)
+        assert again.json == {"event_id": good.json["event_id"], "duplicate": True}
+        assert hub.post(body, {"terra-signature": signature(body, "wrong")}).json["code"] == "signature_mismatch"
+        assert hub.post(b"[%d]" % number).json["code"] == "invalid_payload"
+        assert hub.server.request("POST", "/webhooks/terra/nobody", body).status == 404
+        assert hub.server.request("GET", hub.path).status == 405
+        stored = hub.post(large, trace=f"large-{number}")
+        assert Event.objects.get(pk=stored.json["event_id"]).size == len(large)
+        assert read_body(Event.objects.get(pk=good.json["event_id"]).payload) == body
+        connection.close()
+
+    at_once([lambda number=number: send(number) for number in range(24)], threads=12)  # type: ignore[misc]
+    assert len(events(hub)) == 48
+    assert QuarantinedRequest.objects.filter(source=hub.source).count() == 48
