@@ -134,7 +134,7 @@ class Server:
             self.process.stop()
 
     def kill(self) -> None:
-        """kill -9, the server and its children."""
+        """Kill -9, the server and its children."""
         assert self.process
         self.process.kill()
         self.process.popen.wait()
@@ -171,7 +171,9 @@ class Hub:
     def path(self) -> str:
         return f"/webhooks/terra/{self.source.slug}"
 
-    def post(self, body: bytes, headers: Mapping[str, str] | None = None, *, trace: str | None = "", **more: Any) -> Answer:
+    def post(
+        self, body: bytes, headers: Mapping[str, str] | None = None, *, trace: str | None = "", **more: Any
+    ) -> Answer:
         """Post a signed body; ``trace`` is its trace id (a new one where empty, none where None)."""
         sent = {"Content-Type": "application/json", "terra-signature": signature(body)}
         if trace is not None:

@@ -103,7 +103,9 @@ def test_chunks_without_trace_ids_are_told_apart_by_their_bodies(hub: Hub) -> No
 def test_a_lab_report_is_known_by_its_own_id(hub: Hub) -> None:
     body = SAMPLES["lab_report.completed"]
     first = hub.post(body, {"terra-reference": "a"}, trace=None).json
-    again = hub.post(body, {"terra-reference": "b", "terra-signature": signature(body, at=time.time() - 50)}, trace=None)
+    again = hub.post(
+        body, {"terra-reference": "b", "terra-signature": signature(body, at=time.time() - 50)}, trace=None
+    )
     assert again.json == {"event_id": first["event_id"], "duplicate": True}
     # With a trace id it is that which counts.
     assert not hub.post(body, trace="t").json["duplicate"]

@@ -102,7 +102,9 @@ def test_a_stale_request_whose_event_came_meanwhile_leads_to_that_event(hub: Hub
     item = refused(hub, trace="t-1", **{"terra-signature": signature(BODY % 1, NEW, at=moment)})
     add_signing_secret(hub.source, NEW)
     time.sleep(1.1)
-    event_id = hub.post(BODY % 1, {"terra-signature": signature(BODY % 1, NEW, at=moment)}, trace="t-2").json["event_id"]
+    event_id = hub.post(BODY % 1, {"terra-signature": signature(BODY % 1, NEW, at=moment)}, trace="t-2").json[
+        "event_id"
+    ]
     assert str(admit(QuarantinedRequest.objects.get(pk=item.pk)).pk) == event_id
     assert Event.objects.count() == 1
 

@@ -21,7 +21,7 @@ SETTINGS = ("name", "dev_id", "active", "tolerance_s", "stale_window_s", "strict
 class AllowlistWidget(UnfoldAdminTextareaWidget):
     """A text area with a button that adds Terra's addresses."""
 
-    template_name = "hub/allowlist.html"
+    template_name = "webhooks/allowlist.html"
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         """Add Terra's addresses."""
