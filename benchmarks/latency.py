@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from benchmarks import load
 from benchmarks.delivery import CONCURRENCY, LOGGED, SIZE, UNSETTLED, webhook
-from benchmarks.hub import POSTGRES, SECRET, BenchmarkFailed, fresh_hub, wait_until
+from benchmarks.hub import POSTGRES, SECRET, START_SECONDS, BenchmarkFailed, fresh_hub, wait_until
 from benchmarks.ingest import check_answers
 from benchmarks.load import Plan
 from benchmarks.measuring import Case, Figure, Sample, counted, percentile
 
+WORKERS = "SELECT count(*) FROM webhooks_worker"
 EVENTS_PER_SECOND = 500.0
 WARM_UP_SECONDS = 3
 SECONDS = 20
@@ -40,6 +41,7 @@ def measure_once(seconds: int) -> Sample:
         hub.run_django("benchmarks.fill", {"secret": SECRET, "destinations": [webhook(hub)]})
         hub.serve()
         hub.work()
+        wait_until(lambda: hub.database.value(WORKERS), START_SECONDS, "the worker runs")
         for events in (warm_up, total):
             outcome = load.run(hub.url, SECRET, Plan(events, SIZE, rate=EVENTS_PER_SECOND))
             check_answers(outcome, events)

@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
         "memory_gb": round(int(_field("/proc/meminfo", "MemTotal").split()[0]) * 1024 / 1e9, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "postgresql": _said([str(find_binaries() / "postgres"), "--version"]).split()[-2:][0],
+        "postgresql": _said([str(find_binaries() / "postgres"), "--version"]).split()[2],
         "sqlite": sqlite3.sqlite_version,
         "fsync_ms": fsync_ms(),
         "load_before": round(os.getloadavg()[0], 2),

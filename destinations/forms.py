@@ -18,6 +18,7 @@ from destinations.rules import Kind
 from destinations.services import Refused, masked_credentials
 from destinations.specs import SpecField, spec_fields
 from destinations.terra import EVENT_TYPES
+from destinations.texts import visible
 
 CONFIG, CREDENTIALS, REMOVED = "config.", "credentials.", "removed_credentials"
 CHANGED_MEANWHILE = (
@@ -36,7 +37,7 @@ def offer(of: str, values: Callable[[], Iterable[str]]) -> None:
 
 def _choices(of: str, *known: str) -> list[tuple[str, str]]:
     offered = _offers[of]() if of in _offers else ()
-    return [(name, name) for name in dict.fromkeys((*known, *offered))]
+    return [(name, visible(name)) for name in dict.fromkeys((*known, *offered))]
 
 
 def help_of(model: type[Model], name: str) -> str:

@@ -196,6 +196,9 @@ class _Transfer:
         self.easy.setopt(pycurl.CAINFO, certifi.where())
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         self.easy.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
+        # libcurl sends again by itself where a kept connection turns out to be closed. The other side
+        # may have read the first one, and the log would show one try for two. A body that comes from
+        # a function cannot be rewound, so it cannot be sent again.
         self.easy.setopt(pycurl.READFUNCTION, self._read)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._write)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._header)
@@ -292,10 +295,6 @@ class _Transfer:
         self.easy.setopt(pycurl.CUSTOMREQUEST, request.method)
 
     def _open(self, _purpose: int, address: Any) -> Any:
-        if self.sent:
-            # libcurl sends again by itself where a kept connection turns out to be closed. The
-            # other side may have read the first one, and the log would show one try for two.
-            return pycurl.SOCKET_BAD
         self.refusal = self._judge.dialled(self._host, address)
         if self.refusal:
             return pycurl.SOCKET_BAD

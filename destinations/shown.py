@@ -55,8 +55,8 @@ def exact(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def relative(moment: datetime, now: datetime | None = None) -> str:
-    """Return how far a moment is from now: ``3 minutes ago``, ``in 2 hours, 5 minutes``."""
+def relative(moment: datetime, now: datetime | None = None, depth: int = 2) -> str:
+    """Return how far a moment is from now, in at most ``depth`` units: ``3 minutes ago``, ``in 2 hours, 5 minutes``."""
     now = now or timezone.now()
     seconds = (moment - now).total_seconds()
     if abs(seconds) < _JUST_NOW_S:
@@ -65,7 +65,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
         span = f"{abs(seconds):.0f} s"
     else:
         earlier, later = sorted((moment, now))
-        span = timesince(earlier, later).replace("\xa0", " ")
+        span = timesince(earlier, later, depth=depth).replace("\xa0", " ")
     return f"in {span}" if seconds > 0 else f"{span} ago"
 
 
@@ -73,7 +73,9 @@ def when(moment: datetime | None) -> SafeString:
     """Return a moment as people say it; the exact one shows when it is pointed at."""
     if moment is None:
         return format_html("{}", NOTHING)
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact(moment), relative(moment))
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact(moment), relative(moment, depth=1)
+    )
 
 
 def when_exact(moment: datetime | None) -> SafeString:

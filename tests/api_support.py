@@ -1,4 +1,4 @@
-"""What the tests of the API share: a client that speaks JSON, users, and rows of the data plane."""
+"""What the tests of the control plane and of the API share: users, rows, and a client that speaks JSON."""
 
 import hashlib
 import json
@@ -9,18 +9,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
 from destinations.ids import uuid7
 from destinations.models import Destination
-from destinations.services import create_destination
+from destinations.services import Refused, create_destination
 from webhooks.models import Attempt, AttemptOutcome, Delivery, DeliveryStatus, Event, Payload, Source, Trigger
 from webhooks.receiving.sources import create_source
 
 BASE = "/api/v1/"
 PROBLEM = "application/problem+json"
+CANARY = "CANARY-4f2a-9d1c"  # stands in credentials, and must appear nowhere else
+DATABASE = {"host": "127.0.0.1", "database": "health", "username": "hub"}
 
 
 class Api:
@@ -83,6 +86,20 @@ def at_once(count: int, action: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, range(count)))
 
 
+def in_a_thread(action: Callable[[], Any]) -> threading.Thread:
+    """Run ``action`` beside the test, on a connection of its own."""
+
+    def run() -> None:
+        try:
+            action()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
 def messages(problem: Any) -> dict[str, str]:
     """Return the messages of a problem's errors by their fields."""
     return {error["field"]: error["message"] for error in problem["errors"]}
@@ -102,6 +119,30 @@ def make_destination(name: str = "hook", **settings: Any) -> Destination:
     """Make a webhook destination through its use case; nothing listens there unless the test says so."""
     values = {"config": {"url": "http://127.0.0.1:18999/hook"}, "credentials": {}, **settings}
     return create_destination(type="webhook", name=name, **values).destination
+
+
+def make_database(name: str = "db", password: str = CANARY, **config: Any) -> Destination:
+    """Make a PostgreSQL destination through its use case; nothing listens there unless the test says so."""
+    values = {"config": {**DATABASE, **config}, "credentials": {"password": password}}
+    return create_destination(type="postgres", name=name, **values).destination
+
+
+def stored(destination: Destination) -> Destination:
+    """Return the row as it is in the database."""
+    return Destination.objects.get(pk=destination.pk)
+
+
+def history(destination: Destination) -> list[str]:
+    """Return the reasons of a destination's history records, oldest first."""
+    rows = Destination.history.filter(id=destination.pk).order_by("history_id")
+    return list(rows.values_list("history_change_reason", flat=True))
+
+
+def refused(call: Callable[..., Any], *args: Any, **changes: Any) -> Refused:
+    """Check that a use case refuses; return the refusal."""
+    with pytest.raises(Refused) as caught:
+        call(*args, **changes)
+    return caught.value
 
 
 def make_source(slug: str = "main") -> Source:

@@ -12,6 +12,7 @@ from django.test import Client
 
 from destinations import services
 from tests.api_support import (
+    CANARY,
     PROBLEM,
     Api,
     check_problem,
@@ -24,7 +25,6 @@ from tests.api_support import (
 
 pytestmark = pytest.mark.django_db
 
-CANARY = "CANARY-4f2a-9d1c"
 CALLS = [
     ("GET", "destinations", "destinations.view_destination"),
     ("POST", "destinations", "destinations.add_destination"),

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import transaction
 
 from destinations.services import delete_destination, disable, pause
 from tests.api_support import (
     Api,
     at_once,
+    in_a_thread,
     make_attempt,
     make_delivery,
     make_destination,
@@ -284,6 +286,21 @@ def test_an_event_that_is_resent_many_times_at_once_has_one_delivery() -> None:
     assert at_once(8, lambda: resend_event(event.pk, [destination.pk])) == [1] * 8
 
     assert is_due(Delivery.objects.get())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_that_is_resent_while_its_destination_is_deleted_is_not_left_pending() -> None:
+    destination = make_destination()
+    delivery = make_delivery(make_event(), destination, "dead")
+
+    with transaction.atomic():
+        resend([delivery.pk])
+        deleting = in_a_thread(lambda: delete_destination(destination))
+        deleting.join(0.5)  # it has to wait for us; if it did not, it would be done by now
+    deleting.join()
+
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.last_error_code) == ("cancelled", "destination_deleted")
 
 
 @pytest.mark.django_db(transaction=True)

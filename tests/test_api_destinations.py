@@ -15,7 +15,7 @@ from destinations.crypto import generate_key
 from destinations.models import Destination
 from destinations.registry import adapter_classes
 from destinations.specs import spec_fields
-from tests.api_support import Api, make_delivery, make_destination, make_event, messages
+from tests.api_support import CANARY, DATABASE, Api, make_delivery, make_destination, make_event, messages
 from tests.services.postgres import Login, PostgresServer
 from tests.sink import Sink
 from webhooks.api_docs import DocsView
@@ -23,9 +23,7 @@ from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
 
-CANARY = "CANARY-4f2a-9d1c"
 HOOK = {"type": "webhook", "name": "hook", "config": {"url": "http://127.0.0.1:18999/hook"}}
-DATABASE = {"host": "127.0.0.1", "database": "health", "username": "hub"}
 TABLES = {"type": "postgres", "name": "db", "config": DATABASE, "credentials": {"password": CANARY}}
 
 

@@ -15,7 +15,7 @@ import pytest
 import time_machine
 
 from destinations.egress import EgressPolicy
-from destinations.http import MAX_BODY, Exchange, HttpClient, HttpRequest, HttpResponse
+from destinations.http import MAX_BODY, MAX_HEADERS, Exchange, HttpClient, HttpRequest, HttpResponse
 from destinations.httperrors import HttpError
 from tests.nameserver import in_process
 from tests.sink import Sink
@@ -312,6 +312,18 @@ def test_headers_without_end(sink: Sink, client: HttpClient, kind: str) -> None:
     start, filler = FLOODS[kind]
     sink.flood("/headers", start=start, filler=filler, size=5_400_000)
     assert failure(client, post(sink.url("/headers"))).code == "response_headers_too_large"
+
+
+def test_headers_of_just_the_limit(sink: Sink, client: HttpClient) -> None:
+    for size, fits in ((MAX_HEADERS, True), (MAX_HEADERS + 1, False)):
+        head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + f"X-A: {'b' * 1000}\r\n" * 64
+        head += f"X-B: {'b' * (size - len(head) - 9)}\r\n\r\n"
+        assert len(head) == size
+        sink.behave("/headers", mode="raw", bytes=head.encode())
+        if fits:
+            assert client.fetch(post(sink.url("/headers"))).status == 200
+        else:
+            assert failure(client, post(sink.url("/headers"))).code == "response_headers_too_large"
 
 
 @pytest.mark.parametrize(

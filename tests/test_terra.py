@@ -181,8 +181,8 @@ def test_times_of_items_without_metadata() -> None:
     assert hormone.start_time == hormone.end_time == at("2026-03-12T06:00:00Z")
     planned = read(made(type="planned_workout", data=[{"planned_date": "2026-03-12"}]))
     assert planned.start_time == at("2026-03-12T00:00:00+00:00")
-    for empty in ([], {}, None, "x"):
-        assert read(made(data=empty)).start_time is None
+    empties: list[Any] = [[], {}, None, "x"]
+    assert [read(made(data=empty)).start_time for empty in empties] == [None] * 4
 
 
 def test_times_at_the_edge_of_the_calendar_are_left_out() -> None:

@@ -108,8 +108,11 @@ class PostgresAdapter(Adapter[PostgresConfig, PostgresCredentials]):
         started = monotonic()
         self._link.start(self.limits.timeout_s)
         read = [_read(message) for message in batch]
+        events = [rows for rows in read if isinstance(rows, EventRows)]
+        if not events:
+            return [rows for rows in read if isinstance(rows, Result)]
         try:
-            written = self._write([rows for rows in read if isinstance(rows, EventRows)])
+            written = self._write(events)
         except Unwell as unwell:
             result = unwell.result(duration_ms=_since(started))
             return [result if isinstance(rows, EventRows) else rows for rows in read]

@@ -13,10 +13,12 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin as UnfoldAdmin
+from unfold.views import ChangeList
 
 from destinations.admin.buttons import ButtonsAdmin, tell_refused
 from destinations.paging import CappedPaginator
 from destinations.services import Refused
+from destinations.texts import visible
 
 Rows = QuerySet[Any]
 _REFUSED = "hub_refused"
@@ -57,6 +59,15 @@ class OlderFilter(ValueFilter):
         except ValidationError as error:
             raise IncorrectLookupParameters("Not a place in this list.") from error
         return queryset.filter(pk__lt=key)
+
+
+class CappedChangeList(ChangeList):
+    """A list that shows its count once, at its end, where it can say ``1,000+``."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Leave out the second count, which Unfold would offer to lift ("Show all")."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
 
 
 class _OutsideTransaction(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -107,6 +118,10 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
         """Allow the list's own filters only: Django would take any column, with or without an index."""
         return lookup in {one.parameter_name for one in self.list_filter}
 
+    def get_changelist(self, request: HttpRequest, **_: Any) -> Any:
+        """Return the list that says its count once."""
+        return CappedChangeList
+
     def get_actions(self, request: HttpRequest) -> Any:
         """Leave out Django's own deletion, which goes past the use cases."""
         return {name: one for name, one in super().get_actions(request).items() if name != "delete_selected"}
@@ -133,6 +148,7 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
     ) -> HttpResponse:
         """Add what the hub's own parts of the page show."""
         if obj is not None:
+            context["subtitle"] = visible(obj)
             context |= {"buttons": list(self.shown_buttons(request, obj)), **self.page(request, obj)}
         context |= {"parts": self.parts, "show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, add, change, form_url, obj)

@@ -21,6 +21,7 @@ from destinations.checking import as_row, passed
 from destinations.forms import CONFIG, CREDENTIALS, DestinationForm
 from destinations.models import Destination
 from destinations.registry import UnknownType, adapter_class, adapter_classes, type_choices
+from destinations.rules import Kind
 from destinations.shown import chip, stranger, when
 from destinations.specs import spec_fields
 from destinations.states import state_of, step_rows
@@ -166,7 +167,7 @@ class DestinationAdmin(UseCaseAdmin):
             kind = adapter_class(request.GET.get("type", ""))
         except UnknownType as error:
             return self._types_page(request, str(error))
-        context = {"title": f"Add a {kind.label} destination", "kind": kind, **(extra_context or {})}
+        context = {"title": f"Add a {kind.label} destination", "kind": _about(kind), **(extra_context or {})}
         return super().add_view(request, form_url, context)
 
     def _types_page(self, request: HttpRequest, problem: str) -> HttpResponse:
@@ -174,7 +175,8 @@ class DestinationAdmin(UseCaseAdmin):
             raise PermissionDenied
         if request.GET.get("type"):
             messages.error(request, problem)
-        return self.answer(request, "hub/destination_types.html", title="Add a destination", kinds=adapter_classes())
+        kinds = [_about(kind) for kind in adapter_classes()]
+        return self.answer(request, "hub/destination_types.html", title="Add a destination", kinds=kinds)
 
     def answer(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
         """Return a page of the admin that no cache keeps."""
@@ -302,6 +304,11 @@ class DestinationAdmin(UseCaseAdmin):
             return services.check_draft(form.kind.type, form.config(), form.credentials()), []
         except services.Refused as refused:
             return [], [*(text for texts in refused.errors.values() for text in texts), *filter(None, [refused.hint])]
+
+
+def _about(kind: Kind) -> dict[str, str]:
+    """Return what a template shows of a type (it would call the class itself)."""
+    return {"type": kind.type, "label": kind.label, "summary": kind.summary}
 
 
 def _setup_of(obj: Destination) -> str:

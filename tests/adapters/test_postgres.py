@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,9 @@ import pytest
 
 from destinations.adapters.base import Outcome
 from destinations.adapters.postgres import PostgresAdapter
+from tests.adapters.contract import CANARY, AdapterContract, Site, Stored
 from tests.adapters.postgres_support import (
+    LOCAL,
     RECEIVED,
     USER,
     adapter_for,
@@ -22,6 +24,7 @@ from tests.adapters.postgres_support import (
     sample,
     table_rows,
 )
+from tests.services import free_port
 from tests.services.postgres import Login, PostgresServer
 
 pytestmark = pytest.mark.databaseless
@@ -88,6 +91,32 @@ OTHER_SAMPLES: dict[str, tuple[Any, str]] = {
     "s3_payload-2": (None, "s3_payload"),
     "user_reauth": ((*NEW_ID, "active"), "user_reauth"),
 }
+
+
+class TestPostgresContract(AdapterContract):
+    @pytest.fixture
+    def site(self, postgres_server: PostgresServer) -> Site:
+        login = postgres_server.create_user_with_page_grants(password=f"{CANARY}-password")
+
+        def read_back() -> list[Stored]:
+            with postgres_server.connect(login.database) as connection:
+                made = "SELECT relname FROM pg_class WHERE relname LIKE 'terra%payloads'"
+                tables = [name for (name,) in connection.execute(made)]
+                return [Stored(key) for table in tables for key, *_ in table_rows(postgres_server, login, table)]
+
+        adapter = adapter_for(postgres_server, login)
+        return Site(
+            kind=PostgresAdapter,
+            config=asdict(adapter.config),
+            credentials=asdict(adapter.credentials),
+            policy=LOCAL,
+            read_back=read_back,
+            repeats_leave_one=True,
+            unreachable={"port": free_port()},
+            wrong_config={},
+            wrong_credentials={"password": f"{CANARY}-wrong"},
+            wrong_step="authenticate",
+        )
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from django.conf import settings
 from tests.hub import Answer, Hub, Server, signature
 from webhooks.models import Event, QuarantinedRequest
 
+S = TypeVar("S")
 T = TypeVar("T")
 BODY = b'{"type":"daily","user":{"user_id":"u-1","provider":"GARMIN","reference_id":"r-1"},"data":[],"n":%d}'
 
@@ -45,10 +46,10 @@ def post_chunked(hub: Hub, body: bytes, size: int = 8192) -> Answer:
     return raw(hub.server, hub.path, headers, in_chunks(body, size))
 
 
-def at_once(calls: Iterable[Callable[[], T]], threads: int = 32) -> list[T]:
-    """Make the calls from many threads; return what they gave, in order."""
+def at_once(call: Callable[[S], T], items: Iterable[S], threads: int = 32) -> list[T]:
+    """Call with each item, from many threads; return what came of each, in order."""
     with ThreadPoolExecutor(threads) as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
+        return list(pool.map(call, items))
 
 
 def check_refused(answer: Answer, status: int, code: str) -> None:
@@ -68,6 +69,11 @@ def kept(hub: Hub, reason: str) -> QuarantinedRequest:
     found: list[QuarantinedRequest] = list(QuarantinedRequest.objects.filter(source=hub.source))
     assert [item.reason for item in found] == [reason]
     return found[0]
+
+
+def body_kept(item: QuarantinedRequest) -> bytes:
+    assert item.body is not None
+    return bytes(item.body)
 
 
 def stored_files() -> set[Path]:

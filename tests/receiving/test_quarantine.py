@@ -22,15 +22,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NEW = "the-secret-that-terra-uses"
 
 
-def refused(hub: Hub, body: bytes = BODY % 1, trace: str = "t-1", **headers: str) -> QuarantinedRequest:
-    answer = hub.post(body, {"terra-signature": signature(body, NEW)} | headers, trace=trace)
+def refused(hub: Hub, body: bytes = BODY % 1, at: float | None = None) -> QuarantinedRequest:
+    headers = {"terra-signature": signature(body, NEW, at=at), "terra-reference": "ref"}
+    answer = hub.post(body, headers, trace="t-1")
     check_refused(answer, 400, "signature_mismatch")
     return kept(hub, "signature_mismatch")
 
 
 def test_after_the_secret_is_mended_it_becomes_the_event_that_it_was(hub: Hub) -> None:
     hub.webhook("http://127.0.0.1:8099/hook")
-    item = refused(hub, **{"terra-reference": "ref"})
+    item = refused(hub)
     assert verify_again(item).startswith("signature_mismatch: ")
     with pytest.raises(Refused, match="signature_mismatch"):
         admit(item)
@@ -99,7 +100,7 @@ def test_what_is_no_payload_and_what_came_second_cannot_be_admitted(hub: Hub) ->
 
 def test_a_stale_request_whose_event_came_meanwhile_leads_to_that_event(hub: Hub) -> None:
     moment = time.time() - 3600
-    item = refused(hub, trace="t-1", **{"terra-signature": signature(BODY % 1, NEW, at=moment)})
+    item = refused(hub, at=moment)
     add_signing_secret(hub.source, NEW)
     time.sleep(1.1)
     event_id = hub.post(BODY % 1, {"terra-signature": signature(BODY % 1, NEW, at=moment)}, trace="t-2").json[

@@ -9,9 +9,9 @@ from webhooks.models import Event
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_every_sample_is_taken_and_kept_byte_for_byte(hub: Hub, name: str) -> None:
-    answer = hub.post(SAMPLES[name])
-    assert answer.status == 200, answer.body
-    event = Event.objects.get(pk=answer.json["event_id"])
-    assert read_body(event.payload) == SAMPLES[name]
+def test_every_sample_is_taken_and_kept_byte_for_byte(hub: Hub) -> None:
+    for name, body in SAMPLES.items():
+        answer = hub.post(body)
+        assert answer.status == 200, (name, answer.body)
+        event = Event.objects.get(pk=answer.json["event_id"])
+        assert read_body(event.payload) == body, name

@@ -96,7 +96,7 @@ def test_every_event_of_a_burst_gets_exactly_its_deliveries(hub: Hub) -> None:
     hub.webhook(URL, "sleep", event_types=["sleep"])
     hub.webhook(URL, "off", active=False)
     sent = ["daily", "sleep", "body", "auth"] * 15
-    answers = at_once([lambda name=name: hub.post(SAMPLES[name]) for name in sent])  # type: ignore[misc]
+    answers = at_once(lambda name: hub.post(SAMPLES[name]), sent)
     expected = {"daily": {"all", "daily"}, "sleep": {"all", "sleep"}, "body": {"all"}, "auth": {"all"}}
     for name, answer in zip(sent, answers, strict=True):
         rows = Delivery.objects.filter(event_id=answer.json["event_id"])

@@ -80,9 +80,10 @@ class PostgresServer:
         self._databases.append(name)
         return name
 
-    def create_user_with_page_grants(self, database: str = "") -> Login:
-        """Make a user with exactly the page's script; without a name, in a new database."""
-        login = Login(database or self.create_database(), f"terra_user_{secrets.token_hex(6)}", secrets.token_hex(16))
+    def create_user_with_page_grants(self, database: str = "", password: str = "") -> Login:
+        """Make a user with exactly the page's script; without a name in a new database, with a password of its own."""
+        user, password = f"terra_user_{secrets.token_hex(6)}", password or secrets.token_hex(16)
+        login = Login(database or self.create_database(), user, password)
         parts = {
             "user": sql.Identifier(login.user),
             "password": sql.Literal(login.password),

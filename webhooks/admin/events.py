@@ -20,6 +20,7 @@ from destinations.admin.base import OlderFilter, ReadOnlyAdmin, Rows, ValueFilte
 from destinations.admin.buttons import Button
 from destinations.shown import Chip, Tone, chip, size, stranger, when
 from destinations.terra import EVENT_TYPES
+from destinations.texts import visible
 from webhooks.admin.bodies import body_download, body_page, note_view, require_permission
 from webhooks.admin.wording import STATUS_CHIPS, delivery_state
 from webhooks.filters import first_id_at
@@ -45,7 +46,7 @@ class EventTypeFilter(ValueFilter):
         """Offer the known types and the one that is chosen."""
         chosen = request.GET.get("type", "")
         known = dict.fromkeys((*EVENT_TYPES, chosen) if _is_type(chosen) else EVENT_TYPES)
-        return [(name, name) for name in known]
+        return [(name, visible(name)) for name in known]
 
 
 def _is_type(text: str) -> bool:

@@ -31,7 +31,7 @@ class AllowlistWidget(UnfoldAdminTextareaWidget):
 class LinesField(forms.CharField):
     """A list of texts, one per line (commas do as well)."""
 
-    widget = AllowlistWidget
+    widget = AllowlistWidget(attrs={"rows": 4})
 
     def to_python(self, value: Any) -> Any:
         """Return a list; the use case judges its entries."""
