@@ -40,6 +40,8 @@ SHUTDOWN_GRACE_SECONDS = env.int("SHUTDOWN_GRACE_SECONDS", default=30)
 PAYLOAD_DIR = env.str("PAYLOAD_DIR", default=str(BASE_DIR / ".run" / "payloads"))
 # Multiplies every wait of every retry schedule; only tests set it below 1.
 RETRY_TIME_SCALE = env.float("RETRY_TIME_SCALE", default=1.0)
+# The API also takes user name and password, through django-axes; else the admin's session only.
+API_BASIC_AUTH = env.bool("API_BASIC_AUTH", default=False)
 # Shows the built-in echo page, for demonstrations; off in production.
 DEMO_ECHO = env.bool("DEMO_ECHO", default=False)
 

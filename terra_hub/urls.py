@@ -6,12 +6,14 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from terra_hub import echo, health
+from webhooks.api_docs import DocsView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("", include("webhooks.urls")),
+    path("api/docs/", DocsView.as_view(), name="api-docs"),
     path("api/v1/", include("webhooks.api_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
@@ -49,7 +50,7 @@ class Page(HTMLParser):
         return [
             found
             for name, found in self.tags
-            if name == tag and all(found.get(key.rstrip("_")) == value for key, value in attributes.items())
+            if name == tag and all(found.get(key) == value for key, value in attributes.items())
         ]
 
     def value(self, name: str) -> str | None:
@@ -69,14 +70,16 @@ class Person:
         self.client = Client()
         self.client.force_login(self.user)
 
-    def get(self, path: str, status: int = 200, **query: Any) -> Page:
+    def get(self, path: str, status: int = 200, /, **query: Any) -> Page:
         response = self.client.get(path, query)
         assert response.status_code == status, (response.status_code, response.headers.get("Location"))
         return Page(response)
 
-    def post(self, path: str, status: int = 200, follow: bool = True, **values: Any) -> Page:
+    def post(self, path: str, status: int = 200, /, follow: bool = True, **values: Any) -> Page:
         """Post a form and go where it leads."""
-        response = self.client.post(path, {name: value for name, value in values.items() if value is not None}, follow=follow)
+        response = self.client.post(
+            path, {name: value for name, value in values.items() if value is not None}, follow=follow
+        )
         assert response.status_code == status, response.status_code
         return Page(response)
 
@@ -88,6 +91,12 @@ class Person:
     def look(self, obj: Any, **query: Any) -> Page:
         """Open an object's page."""
         return self.get(page_of(obj), **query)
+
+
+def listed(page: Page, objects: Mapping[str, Any]) -> set[str]:
+    """Return the names of those objects that a list links to."""
+    links = {(attrs.get("href") or "").partition("?")[0] for attrs in page.find("a")}
+    return {name for name, obj in objects.items() if page_of(obj) in links}
 
 
 def page_of(obj: Any) -> str:

@@ -222,8 +222,7 @@ def test_credentials_that_do_not_open_are_said_and_can_be_typed_again(ana: Perso
     assert "Type every credential again" in page.text
 
     ana.post(page_of(row), **edited(page, **{"credentials.signing_secret": "typed-again-0123456789"}))
-    row.refresh_from_db()
-    assert row.credentials["signing_secret"] == "typed-again-0123456789"
+    assert Destination.objects.get().credentials["signing_secret"] == "typed-again-0123456789"
 
 
 # --- check -----------------------------------------------------------------------------------

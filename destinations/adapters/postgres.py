@@ -85,7 +85,10 @@ class PostgresAdapter(Adapter[PostgresConfig, PostgresCredentials]):
     config_spec = PostgresConfig
     credentials_spec = PostgresCredentials
     max_batch = 500
-    host_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "database", "username"})
+    # The TLS fields too: weaker TLS would show the password's proof to whoever is in between.
+    host_fields: ClassVar[frozenset[str]] = frozenset(
+        {"host", "port", "database", "username", "ssl_mode", "ca_certificate", "auth_method"}
+    )
 
     def __init__(
         self,

@@ -9,6 +9,9 @@ from enum import Enum
 from typing import Any
 
 from destinations.adapters.base import Effect, Outcome, Result
+from destinations.adapters.rows import TABLES
+
+_OUR_COLUMNS = frozenset(column.name for table in TABLES for column in table.columns)
 
 
 class Blame(Enum):
@@ -116,10 +119,7 @@ def is_row_error(error: Any) -> bool:
 
     A row that leaves a column empty which is none of Terra's is not to blame: the column is.
     """
-    from destinations.adapters.rows import TABLES
-
-    ours = {column.name for table in TABLES for column in table.columns}
-    if error.sqlstate == "23502" and error.diag.column_name not in ours:
+    if error.sqlstate == "23502" and error.diag.column_name not in _OUR_COLUMNS:
         return False
     return verdict_of(error.sqlstate).blame is Blame.ROW
 

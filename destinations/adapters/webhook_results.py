@@ -87,7 +87,7 @@ def retry_after(value: str, now: datetime) -> float | None:
     """
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:12]), MAX_RETRY_AFTER_S)
+        return min(float(text), MAX_RETRY_AFTER_S)
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

@@ -65,9 +65,10 @@ class CappedChangeList(ChangeList):
     """A list that shows its count once, at its end, where it can say ``1,000+``."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Leave out the second count, which Unfold would offer to lift ("Show all")."""
+        """Leave out the second count, which Unfold would offer to lift ("Show all"), and bound a list of one page."""
         super().get_results(request)
         self.full_result_count = self.result_count
+        self.result_list = self.result_list[: min(self.result_count, self.list_per_page)]
 
 
 class _OutsideTransaction(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -152,6 +153,10 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
             context |= {"buttons": list(self.shown_buttons(request, obj)), **self.page(request, obj)}
         context |= {"parts": self.parts, "show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show who did what; the title does not repeat the object's own text."""
+        return super().history_view(request, object_id, {"title": "History", **(extra_context or {})})
 
     def page(self, request: HttpRequest, obj: Any) -> Mapping[str, Any]:
         """Return what the templates of an object's page show."""

@@ -70,7 +70,7 @@ def test_a_slow_answer_ends_at_the_timeout(sink: Sink) -> None:
     for path, code in (("/hang", "timeout"), ("/drip", "deadline")):
         result = deliver(sink, path, Limits(timeout_s=0.5))
         assert (result.outcome, result.code, result.effect) == (Outcome.RETRY, code, Effect.FAILURE)
-        assert result.duration_ms >= 500
+        assert 500 <= result.duration_ms < 10_000
         assert result.hint
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import ROOT, SECRET, Answer, Server, environment, own_hub, signature, until
-from tests.receiving.support import BODY, check_refused, events
-from tests.receiving.test_group_commit import writers_waiting
+from tests.receiving.support import BODY, check_refused, events, writers_waiting
 from tests.services import provide
 from tests.services.postgres import PostgresServer, _launch, _options, _wait_until_up, find_binaries, start
 from webhooks.keeping.payloads import read_body

@@ -2,14 +2,17 @@
 
 import http.client
 import socket
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
+from django.db import connection, transaction
 
-from tests.hub import Answer, Hub, Server, signature
+from tests.hub import Answer, Hub, Server, on_postgres, signature
 from webhooks.models import Event, QuarantinedRequest
 
 S = TypeVar("S")
@@ -26,11 +29,11 @@ def body_of_size(size: int) -> bytes:
 def raw(server: Server, path: str, headers: Mapping[str, str], sent: bytes, *, ends: bool = False) -> Answer:
     """Send a head and then these bytes as they are; ``ends``: say that nothing more comes."""
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode("latin-1") + sent)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as link:
+        link.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode("latin-1") + sent)
         if ends:
-            connection.shutdown(socket.SHUT_WR)
-        answer = http.client.HTTPResponse(connection, method="POST")
+            link.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(link, method="POST")
         answer.begin()
         return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
 
@@ -79,3 +82,14 @@ def body_kept(item: QuarantinedRequest) -> bytes:
 def stored_files() -> set[Path]:
     """Return every file of the payload store."""
     return {path for path in Path(settings.PAYLOAD_DIR).rglob("*") if path.is_file()}
+
+
+@contextmanager
+def writers_waiting() -> Iterator[None]:
+    """Hold up every commit of an event; what comes meanwhile is then written as one group."""
+    with transaction.atomic():  # on SQLite this takes the only write lock
+        if on_postgres():
+            with connection.cursor() as cursor:
+                cursor.execute("LOCK TABLE webhooks_event IN SHARE ROW EXCLUSIVE MODE")
+        yield
+        time.sleep(0.5)  # lets the requests reach the committer; the results do not depend on it

@@ -196,9 +196,10 @@ def test_the_environment_of_the_server_is_no_part_of_an_event(transactional_db: 
 
 def test_long_headers_are_left_out_first(hub: Hub) -> None:
     headers = {"A-Long": "a" * 12_000, "B-Long": "b" * 12_000, "terra-reference": "ref"}
-    assert hub.post(BODY % 1, headers, trace="z").status == 200
+    headers |= {"terra-signature": signature(BODY % 1), "Content-Length": str(len(BODY % 1))}
+    assert raw(hub.server, hub.path, headers, BODY % 1).status == 200
     kept_ones = events(hub)[0].headers
-    assert kept_ones.keys() >= {"terra-reference", "x-terra-trace-id", "terra-signature"}
+    assert kept_ones.keys() >= {"a-long", "terra-reference", "terra-signature"}
     assert sum(len(name) + len(value) for name, value in kept_ones.items()) <= 16 * 1024
 
 

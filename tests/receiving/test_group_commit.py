@@ -1,31 +1,18 @@
 """Many requests in one transaction: each gets its own answer, and a bad one harms no neighbour."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 
-from tests.hub import SECRET, Answer, Hub, on_postgres, signature
-from tests.receiving.support import BODY, at_once, body_of_size, events
+from tests.hub import SECRET, Answer, Hub, signature
+from tests.receiving.support import BODY, at_once, body_of_size, events, writers_waiting
 from webhooks.keeping.payloads import read_body
 from webhooks.models import Event, QuarantinedRequest, Source
 from webhooks.receiving.sources import create_source
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@contextmanager
-def writers_waiting() -> Iterator[None]:
-    """Hold up every commit of an event; what comes meanwhile is then written as one group."""
-    with transaction.atomic():  # on SQLite this takes the only write lock
-        if on_postgres():
-            with connection.cursor() as cursor:
-                cursor.execute("LOCK TABLE webhooks_event IN SHARE ROW EXCLUSIVE MODE")
-        yield
-        time.sleep(0.5)  # lets the requests reach the committer; the results do not depend on it
 
 
 def test_a_source_that_is_deleted_meanwhile_fails_alone(hub: Hub) -> None:

@@ -49,7 +49,9 @@ class DestinationFilter(ValueFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer destinations by name."""
         rows = Destination.objects.present().order_by("name").values_list("pk", "name")
-        return [(str(pk), name) for pk, name in rows[:MOST_DESTINATIONS]]
+        offered = {str(pk): name for pk, name in rows[:MOST_DESTINATIONS]}
+        chosen = request.GET.get(self.parameter_name)
+        return list(offered.items() if chosen is None else ({chosen: "The chosen one"} | offered).items())
 
     def narrowed(self, queryset: Rows, value: str) -> Rows:
         """Keep what is for that destination, also for one that is not offered: a deleted one."""

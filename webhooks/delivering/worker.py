@@ -27,6 +27,7 @@ from webhooks.delivering.settler import Settler
 from webhooks.delivering.wakeup import Listener
 from webhooks.failpoints import failpoint
 from webhooks.models import Worker as WorkerRow
+from webhooks.receivers import cancel_of_deleted
 
 log = structlog.get_logger(__name__)
 
@@ -200,6 +201,8 @@ class Worker:
 
     def _beat(self) -> None:
         """Say that this worker lives, and extend the leases of what is in hand."""
+        if not self._beat_at:
+            cancel_of_deleted()  # what a crash may have left behind
         self._beat_at = monotonic()
         now = timezone.now()
         WorkerRow.objects.update_or_create(
