@@ -48,7 +48,8 @@ def large_tables() -> Destination:
         cursor.execute(
             """
             INSERT INTO webhooks_delivery (event_id, destination_id, status, next_attempt_at, created_at)
-            SELECT id, %s, CASE row_number() OVER () %% 200 WHEN 1 THEN 'pending' WHEN 2 THEN 'dead' ELSE 'delivered' END,
+            SELECT id, %s,
+                CASE row_number() OVER () %% 200 WHEN 1 THEN 'pending' WHEN 2 THEN 'dead' ELSE 'delivered' END,
                 now(), now() FROM webhooks_event
             """,
             [destination.pk],

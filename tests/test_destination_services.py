@@ -229,12 +229,25 @@ def test_changes_at_once_are_each_kept_or_each_refused() -> None:
 def test_config_is_merged_and_lists_are_replaced() -> None:
     destination = make_database(schema="terra")
 
-    services.update_destination(destination, config={"ssl_mode": "require"}, event_types=["sleep"])
+    sent_again = {"password": "sent-again"}
+    services.update_destination(
+        destination, config={"ssl_mode": "require"}, credentials=sent_again, event_types=["sleep"]
+    )
     services.update_destination(destination, event_types=["daily"])
 
     row = stored(destination)
     assert row.config == {**DATABASE, "schema": "terra", "ssl_mode": "require"}
     assert row.event_types == ["daily"]
+
+
+def test_weaker_tls_asks_for_the_password_again() -> None:
+    destination = make_database()
+
+    with pytest.raises(services.Refused) as refused:
+        services.update_destination(destination, config={"ssl_mode": "require"})
+
+    assert list(refused.value.errors) == ["credentials.password"]
+    assert stored(destination).config == DATABASE
 
 
 def test_an_empty_field_of_config_goes_back_to_its_default() -> None:

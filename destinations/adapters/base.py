@@ -4,12 +4,12 @@ An adapter knows one external system. It imports no Django model and no other ad
 can be used without a database: give it a config, credentials and messages.
 """
 
+import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-import builtins
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from destinations.egress import EgressPolicy

@@ -7,15 +7,15 @@ import random
 import signal
 import time
 from collections import Counter
+from functools import partial
 
 import psycopg
 import pytest
 
 from destinations import services
 from destinations.models import Destination
-from tests.delivering.conftest import one_sink, sink  # noqa: F401  # fixtures
 from tests.delivering.log import attempts, numbers_are_whole, post_many, statuses
-from tests.hub import Hub, until
+from tests.hub import Hub, Process, until
 from tests.services.postgres import Login, PostgresServer
 from tests.sink import Sink
 from webhooks.delivering import outbox
@@ -26,12 +26,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LEASE = "2"
 
 
+def has_reported(worker: Process) -> bool:
+    return bool(attempts(worker__contains=f"-{worker.popen.pid}-")) or not worker.alive
+
+
 def all_delivered(count: int) -> bool:
     return statuses() == {"delivered": count}
 
 
 def test_t8_killed_workers_lose_nothing_and_repeat_only_what_was_in_hand(
-    hub: Hub, sink: Sink, postgres_server: PostgresServer, postgres_login: Login  # noqa: F811
+    hub: Hub,
+    sink: Sink,
+    postgres_server: PostgresServer,
+    postgres_login: Login,
 ) -> None:
     hub.webhook(sink.url("/hook"), concurrency=16)
     services.create_destination(
@@ -44,7 +51,7 @@ def test_t8_killed_workers_lose_nothing_and_repeat_only_what_was_in_hand(
     kills = 0
     while statuses().get("delivered", 0) < 700 and kills < 12:
         worker = hub.worker(CLAIM_LEASE_SECONDS=LEASE)
-        until(lambda: attempts(worker__contains=f"-{worker.popen.pid}-") or not worker.alive, timeout=20)
+        until(partial(has_reported, worker), timeout=20)
         time.sleep(random.uniform(0, 0.6))
         worker.kill()
         kills += 1
@@ -65,7 +72,7 @@ def test_t8_killed_workers_lose_nothing_and_repeat_only_what_was_in_hand(
 @pytest.mark.parametrize(
     ("place", "sent_twice"), [("claimed", False), ("taken", False), ("answered", True), ("settled", False)]
 )
-def test_t9_a_worker_killed_at_any_place_of_a_delivery(hub: Hub, sink: Sink, place: str, sent_twice: bool) -> None:  # noqa: F811
+def test_t9_a_worker_killed_at_any_place_of_a_delivery(hub: Hub, sink: Sink, place: str, sent_twice: bool) -> None:
     hub.webhook(sink.url("/hook"))
     post_many(hub, 1)
     worker = hub.worker(CLAIM_LEASE_SECONDS=LEASE, HUB_FAILPOINT=place)
@@ -79,7 +86,7 @@ def test_t9_a_worker_killed_at_any_place_of_a_delivery(hub: Hub, sink: Sink, pla
     assert numbers_are_whole()
 
 
-def test_t10_a_worker_that_slept_past_its_lease_changes_nothing_when_it_wakes(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_t10_a_worker_that_slept_past_its_lease_changes_nothing_when_it_wakes(hub: Hub, sink: Sink) -> None:
     hub.webhook(sink.url("/hook"))
     sink.behave("/hook", delay=1.5, times=1)
     post_many(hub, 1)
@@ -98,14 +105,14 @@ def test_t10_a_worker_that_slept_past_its_lease_changes_nothing_when_it_wakes(hu
     assert sink.count("/hook") == 2
 
 
-def test_t15_an_event_whose_wake_up_nobody_heard_is_delivered(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_t15_an_event_whose_wake_up_nobody_heard_is_delivered(hub: Hub, sink: Sink) -> None:
     hub.webhook(sink.url("/hook"))
     post_many(hub, 3)  # no worker was there to be woken
     hub.worker()
     until(lambda: all_delivered(3))
 
 
-def test_t16_sigterm_finishes_what_is_under_way_and_takes_nothing_new(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_t16_sigterm_finishes_what_is_under_way_and_takes_nothing_new(hub: Hub, sink: Sink) -> None:
     hub.webhook(sink.url("/hook"), concurrency=16)
     sink.behave("/hook", delay=2)
     post_many(hub, 40)
@@ -119,7 +126,7 @@ def test_t16_sigterm_finishes_what_is_under_way_and_takes_nothing_new(hub: Hub, 
     assert Attempt.objects.count() == 16
 
 
-def test_t16_a_second_sigterm_gives_leases_back_at_once_and_fails_nothing(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_t16_a_second_sigterm_gives_leases_back_at_once_and_fails_nothing(hub: Hub, sink: Sink) -> None:
     hub.webhook(sink.url("/hook"))
     sink.behave("/hook", mode="hang")
     post_many(hub, 3)
@@ -136,7 +143,7 @@ def test_t16_a_second_sigterm_gives_leases_back_at_once_and_fails_nothing(hub: H
     assert [a.error_code for a in attempts()] == ["worker_lost", ""] * 3
 
 
-def test_t19_a_destination_deleted_while_deliveries_are_under_way(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_t19_a_destination_deleted_while_deliveries_are_under_way(hub: Hub, sink: Sink) -> None:
     destination = hub.webhook(sink.url("/hook"), concurrency=4)
     sink.behave("/hook", delay=1)
     post_many(hub, 40)
@@ -152,7 +159,7 @@ def test_t19_a_destination_deleted_while_deliveries_are_under_way(hub: Hub, sink
     assert numbers_are_whole()
 
 
-def test_two_workers_share_the_work_without_doing_it_twice(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_two_workers_share_the_work_without_doing_it_twice(hub: Hub, sink: Sink) -> None:
     hub.webhook(sink.url("/hook"), concurrency=2)
     sink.behave("/hook", delay=0.02)
     events = post_many(hub, 150)
@@ -162,7 +169,7 @@ def test_two_workers_share_the_work_without_doing_it_twice(hub: Hub, sink: Sink)
     assert Counter(one.headers["webhook-id"] for one in sink.requests("/hook")) == Counter(events)
 
 
-def test_a_claim_is_nobody_elses_until_its_lease_ends(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_a_claim_is_nobody_elses_until_its_lease_ends(hub: Hub, sink: Sink) -> None:
     destination = hub.webhook(sink.url("/hook"))
     post_many(hub, 10)
     mine = outbox.claim(destination.pk, "mine:1", 6, lease_s=1.5)
@@ -176,7 +183,7 @@ def test_a_claim_is_nobody_elses_until_its_lease_ends(hub: Hub, sink: Sink) -> N
     assert numbers_are_whole()
 
 
-def test_released_deliveries_are_due_at_once_and_count_no_attempt(hub: Hub, sink: Sink) -> None:  # noqa: F811
+def test_released_deliveries_are_due_at_once_and_count_no_attempt(hub: Hub, sink: Sink) -> None:
     destination = hub.webhook(sink.url("/hook"))
     post_many(hub, 3)
     rows = outbox.claim(destination.pk, "mine:1", 3, lease_s=60)
