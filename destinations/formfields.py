@@ -19,7 +19,7 @@ from unfold.widgets import (
 from destinations.specs import SpecField
 
 # No browser fills in, keeps or corrects what is typed here.
-_PRIVATE = {"autocomplete": "new-password", "spellcheck": "false", "autocapitalize": "off"}
+PRIVATE = {"autocomplete": "new-password", "spellcheck": "false", "autocapitalize": "off"}
 
 
 class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
@@ -129,7 +129,7 @@ def _number_field(spec: SpecField, hints: Mapping[str, Any]) -> forms.Field:
 def credential_field(spec: SpecField, mask: str | None, editing: bool) -> forms.Field:
     """Return the write-only form field of a credential; ``mask`` stands for what is stored."""
     about = spec.about
-    attrs = {**_PRIVATE, "placeholder": "Leave blank to keep what is stored" if mask else about.placeholder}
+    attrs = {**PRIVATE, "placeholder": "Leave blank to keep what is stored" if mask else about.placeholder}
     widget: forms.Widget
     if about.choices:
         widget = UnfoldAdminSelectWidget(choices=[("", "Keep" if editing else "–"), *about.choices])

@@ -14,6 +14,7 @@ from destinations.specs import spec_fields
 from tests.admin_support import DESTINATIONS, Page, Person, page_of
 from tests.api_support import make_delivery, make_destination, make_event, make_source
 from tests.sink import Sink
+from webhooks.keeping.links import link_key, payload_url
 
 pytestmark = pytest.mark.django_db
 
@@ -117,7 +118,8 @@ def test_what_is_wrong_stands_at_its_field_and_the_input_stays(ana: Person) -> N
     page = ana.post(ADD, **{**HOOK, "config.url": "http://10.1.2.3/hook", "credentials.password": PASSWORD})
 
     assert not Destination.objects.exists()
-    assert "10.1.2.3" in page.text
+    after_url = page.source.partition('name="config.url"')[2].partition('name="config.delivery"')[0]
+    assert "10.1.2.3" in after_url.replace('value="http://10.1.2.3/hook"', "")
     assert "EGRESS_ALLOW" in page.text  # what to change
     assert page.value("config.url") == "http://10.1.2.3/hook"
     assert page.value("name") == "Warehouse"
@@ -168,7 +170,18 @@ def test_saving_without_a_secret_keeps_it_and_changes_only_what_was_typed(ana: P
     row.refresh_from_db()
     assert (row.name, row.credentials["password"]) == ("Renamed", PASSWORD)
     assert row.check_passed, "a check stays good where neither address nor credentials changed"
+    assert row.history.first().history_change_reason == "changed: name"
     assert "Renamed was saved." in page.text
+
+
+def test_saving_what_is_there_already_changes_nothing(ana: Person) -> None:
+    row = make_destination()
+
+    page = ana.post(page_of(row), **edited(ana.look(row)))
+
+    assert "hook was saved." in page.text
+    assert Destination.objects.get().version == row.version
+    assert row.history.count() == 1
 
 
 def test_a_stored_secret_is_not_sent_to_a_new_address(ana: Person) -> None:
@@ -250,6 +263,7 @@ def test_a_failed_step_says_what_to_change(ana: Person, sink: Sink) -> None:
     row.refresh_from_db()
     failed = next(step for step in row.check_steps if step["status"] == "failed")
     assert "Check failed" in page.text
+    assert "The check did not pass" in page.text
     assert failed["detail"] in page.text
     assert failed["hint"] in page.text
 
@@ -385,3 +399,15 @@ def test_who_may_only_look_sees_facts_and_no_button(ana: Person) -> None:
     assert ben.client.get(f"{DESTINATIONS}add/").status_code == 403
     assert ben.client.post(f"{DESTINATIONS}add/check/?type=webhook").status_code == 403
     assert ben.client.get(page_of(row).replace("/change/", "/delete/")).status_code == 403
+
+
+def test_revoked_links_open_nothing_any_more(ana: Person) -> None:
+    row, event = make_destination(), make_event()
+    make_delivery(event, row)
+    link = payload_url(event.pk, row.pk, link_key(row)).partition("http://localhost:8000")[2]
+    assert ana.client.get(link).status_code == 200
+
+    page = ana.press(row, "revoke_links")
+
+    assert "Deliveries from now on carry links that work." in page.text
+    assert ana.client.get(link).status_code == 404

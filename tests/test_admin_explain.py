@@ -70,9 +70,8 @@ def plans(ana: Person, url: str, **query: str) -> list[Any]:
     """Return the plan of each query about the large tables that a page makes, with what it really read."""
     with CaptureQueriesContext(connection) as queries:
         ana.get(url, **query)
-    asked = [
-        one["sql"] for one in queries if one["sql"].startswith("SELECT") and any(name in one["sql"] for name in LARGE)
-    ]
+    selects = [one["sql"] for one in queries if one["sql"].split()[0] in ("SELECT", "WITH")]
+    asked = [sql for sql in selects if any(name in sql for name in LARGE)]
     assert asked, "the page asks nothing"
     found = []
     with connection.cursor() as cursor:

@@ -18,7 +18,7 @@ class Button:
     """What stands on a button, what it does in words, and who may press it.
 
     ``name`` says which method of the admin class it calls: ``press_<name>(request, obj)``, which returns
-    what to tell the person, or a whole answer.
+    what to tell the person (nothing where it has told them), or a whole answer.
     """
 
     name: str
@@ -29,6 +29,16 @@ class Button:
     main: bool = False
     fields: str = ""  # a template with the form's own inputs
     applies: Callable[[Any], bool] = lambda _: True
+
+
+# How long a replaced secret goes on working: seconds, and in words.
+GRACES = (("86400", "1 day"), ("3600", "1 hour"), ("604800", "7 days"), ("0", "not at all"))
+
+
+def chosen_grace(request: HttpRequest) -> int:
+    """Return the seconds that were chosen; a day where nothing that is offered was."""
+    chosen = request.POST.get("grace_s", "")
+    return int(chosen if chosen in dict(GRACES) else GRACES[0][0])
 
 
 def tell_refused(request: HttpRequest, refused: Refused) -> None:
@@ -72,7 +82,8 @@ class ButtonsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         self.log_change(request, obj, f"{button.label}.")
         if isinstance(answer, HttpResponse):
             return answer
-        messages.success(request, answer)
+        if answer:
+            messages.success(request, answer)
         return None
 
     def url_of(self, obj: Any) -> str:

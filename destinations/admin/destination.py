@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from destinations import services
 from destinations.adapters.base import Step
 from destinations.admin.base import Rows, UseCaseAdmin, ValueFilter, as_uuid, refusal_of
-from destinations.admin.buttons import Button
+from destinations.admin.buttons import GRACES, Button, chosen_grace
 from destinations.checking import as_row, passed
 from destinations.forms import CONFIG, CREDENTIALS, DestinationForm
 from destinations.models import Destination
@@ -28,7 +28,6 @@ from destinations.states import state_of, step_rows
 
 _CHANGE = "destinations.change_destination"
 _MADE = "hub_made_secrets"
-GRACES = (("86400", "1 day"), ("3600", "1 hour"), ("604800", "7 days"), ("0", "not at all"))
 
 
 class TypeFilter(ValueFilter):
@@ -241,8 +240,10 @@ class DestinationAdmin(UseCaseAdmin):
 
     def press_check(self, request: HttpRequest, obj: Destination) -> str:
         """Check it as it is stored."""
-        steps = services.check_destination(obj)
-        return "The check passed." if passed(steps) else "The check is done; not every step passed. See below."
+        if passed(services.check_destination(obj)):
+            return "The check passed."
+        messages.warning(request, "The check did not pass: the steps below say where, and what to change.")
+        return ""
 
     def press_pause(self, request: HttpRequest, obj: Destination) -> str:
         """Pause it."""
@@ -266,11 +267,9 @@ class DestinationAdmin(UseCaseAdmin):
 
     def press_rotate_secret(self, request: HttpRequest, obj: Destination) -> HttpResponse:
         """Make a new signing secret and show it, in this answer only."""
-        grace = request.POST.get("grace_s", "")
-        chosen = int(grace) if grace in dict(GRACES) else int(GRACES[0][0])
         if request.POST.get("version") != str(obj.version):
             raise services.Refused({"": ["It was changed meanwhile. Look at the page again, then press the button."]})
-        secret = services.rotate_signing_secret(obj, chosen, by=request.user)
+        secret = services.rotate_signing_secret(obj, chosen_grace(request), by=request.user)
         return self._secrets_page(request, obj, f"New signing secret of {obj.name}", {"signing_secret": secret})
 
     def press_revoke_links(self, request: HttpRequest, obj: Destination) -> str:

@@ -80,7 +80,7 @@ class EventAdmin(ReadOnlyAdmin):
         "shown_deliveries",
     )  # fmt: skip
     list_display_links = ("shown_time", "shown_type")
-    list_filter = (EventTypeFilter, ReceivedFilter, OlderFilter)
+    list_filter = (ReceivedFilter, EventTypeFilter, OlderFilter)
     search_fields = ("pk", "user_id", "reference_id")  # that there are some shows the box; see get_search_results
     search_help_text = "Event id, user id or reference id"
     parts: ClassVar[Mapping[str, str]] = {"top": "hub/event.html"}

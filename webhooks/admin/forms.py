@@ -11,6 +11,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from destinations.formfields import PRIVATE
 from destinations.forms import UseCaseForm, help_of
 from webhooks.models import Source
 from webhooks.receiving.sources import TERRA_ADDRESSES
@@ -113,7 +114,6 @@ def _field_class(name: str) -> type[forms.Field]:
 
 
 def _first_fields() -> dict[str, forms.Field]:
-    private = {"autocomplete": "new-password", "spellcheck": "false"}
     return {
         "slug": forms.CharField(
             label="Slug",
@@ -123,7 +123,7 @@ def _first_fields() -> dict[str, forms.Field]:
         "secret": forms.CharField(
             label="Signing secret",
             required=False,
-            widget=UnfoldAdminPasswordWidget(attrs=private),
+            widget=UnfoldAdminPasswordWidget(attrs=PRIVATE),
             help_text="From Terra's dashboard. Without one, every request is refused and kept in quarantine.",
         ),
     }

@@ -4,6 +4,7 @@
 # simple_history has no types.
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -13,14 +14,13 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from destinations.admin.base import Rows, UseCaseAdmin, refusal_of
-from destinations.admin.buttons import Button
+from destinations.admin.buttons import GRACES, Button, chosen_grace
 from destinations.crypto import SealError
 from destinations.shown import Chip, Tone, chip, when
 from webhooks.admin.forms import SourceForm
 from webhooks.models import Source
 from webhooks.receiving import sources
 
-GRACES = (("86400", "1 day"), ("3600", "1 hour"), ("604800", "7 days"), ("0", "not at all"))
 _ACTIVE = Chip("Active", "check_circle", Tone.GOOD)
 _DISABLED = Chip("Disabled", "block", Tone.QUIET)
 
@@ -113,17 +113,16 @@ class SourceAdmin(UseCaseAdmin):
 
     def press_replace_secret(self, request: HttpRequest, obj: Source) -> str:
         """Make the pasted secret the current one; those before it stay live for a while."""
-        grace = request.POST.get("grace_s", "")
-        chosen = int(grace) if grace in dict(GRACES) else int(GRACES[0][0])
-        sources.add_signing_secret(obj, request.POST.get("secret", ""), chosen, by=request.user)
+        sources.add_signing_secret(obj, request.POST.get("secret", ""), chosen_grace(request), by=request.user)
         return "The signing secret was replaced."
 
 
 def _secrets_of(obj: Source) -> tuple[list[dict[str, Any]], str]:
     try:
-        return sources.signing_secrets_summary(obj), ""
+        found = sources.signing_secrets_summary(obj)
     except SealError as error:
         return [], str(error)
+    return [{**one, "until": one["not_after"] and datetime.fromisoformat(one["not_after"])} for one in found], ""
 
 
 def _facts(obj: Source) -> list[tuple[str, Any]]:

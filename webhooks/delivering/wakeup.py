@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from django.db import DatabaseError, connection
 
-from webhooks.sql import on_postgres
+from webhooks.sql import fast_cursor, on_postgres
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +27,9 @@ def notify(destination_ids: Iterable[UUID]) -> None:
     """Say that deliveries of these destinations are due, once the current transaction commits."""
     if not on_postgres():
         return
-    with connection.cursor() as cursor:
-        for destination_id in destination_ids:
-            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(destination_id)])
+    with fast_cursor() as cursor:
+        names = [str(destination_id) for destination_id in destination_ids]
+        cursor.execute("SELECT pg_notify(%s, name) FROM unnest(%s::text[]) AS name", [CHANNEL, names])
 
 
 class Listener:
