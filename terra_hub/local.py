@@ -70,15 +70,24 @@ def _write_keys() -> None:
 
 def run() -> None:
     """Migrate, make the demonstration, and serve until Ctrl-C."""
-    from django.core.management import call_command
+    from django.core.management import CommandError, call_command
     from django.db import connections
 
+    from destinations.services import Refused
     from terra_hub import demo
+    from terra_hub.management.commands.serve import refuse_taken_port
 
+    try:
+        refuse_taken_port("127.0.0.1", int(os.environ["PORT"]))
+    except CommandError as error:
+        raise SystemExit(str(error)) from error
     call_command("migrate", verbosity=0)
     username = os.environ.get("DJANGO_SUPERUSER_USERNAME", "admin")
     made = demo.administrator(username, os.environ.get("DJANGO_SUPERUSER_PASSWORD", ""))
-    demo.set_up(os.environ["DEMO_SIGNING_SECRET"], os.environ.get("DEMO_POSTGRES_URL", ""))
+    try:
+        demo.set_up(os.environ["DEMO_SIGNING_SECRET"], os.environ.get("DEMO_POSTGRES_URL", ""))
+    except Refused as error:
+        raise SystemExit(f"The demo cannot be set up: {error.errors} {error.hint}") from error
     connections.close_all()
     threading.Thread(target=_greet, args=(username, made), daemon=True).start()
     raise SystemExit(_serve())

@@ -1,6 +1,7 @@
 """Receiving over HTTP, and payload links. Thin: ``receiving.intake`` and ``keeping.links`` decide."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -25,7 +26,7 @@ INGEST_PREFIX = "/webhooks/terra/"
 
 def problem(status: int, code: str, detail: str, **headers: str) -> JsonResponse:
     """Answer with problem+json (RFC 9457)."""
-    body = {"status": status, "code": code, "detail": detail}
+    body = {"title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
     return JsonResponse(body, status=status, content_type="application/problem+json", headers=headers)
 
 

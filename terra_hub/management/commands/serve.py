@@ -1,10 +1,13 @@
 """``manage.py serve``: the web server and a worker under one command."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -29,6 +32,22 @@ def server_command(host: str, port: int, processes: int) -> list[str]:
     ]  # fmt: skip
 
 
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raise ``CommandError`` where another process listens there.
+
+    The web server shares ports (SO_REUSEPORT), so two hubs would take turns without a word.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"Cannot listen on {host}:{port}: {error.strerror}. Stop what listens there, or choose another "
+                "port (--port; for make run: PORT=8001 make run)."
+            ) from error
+
+
 class Command(BaseCommand):
     """Run server and worker until either ends or a signal comes."""
 
@@ -43,11 +62,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start the processes and wait."""
+        refuse_taken_port(options["host"], options["port"])
         self._refuse_unsafe(options["processes"])
         settings.STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns where it is missing
         commands = [server_command(options["host"], options["port"], options["processes"])]
         commands += [[sys.executable, sys.argv[0], "worker"]] * options["workers"]
-        children = [subprocess.Popen(command) for command in commands]  # noqa: S603  # our own command lines
+        # In sessions of their own: a terminal's Ctrl-C reaches this process alone, which then stops them in order.
+        children = [subprocess.Popen(command, start_new_session=True) for command in commands]  # noqa: S603
         code = _wait(children)
         if code:
             raise CommandError(f"A process of the hub ended by itself with code {code}; the others were stopped.")
@@ -92,7 +113,7 @@ def _stop(children: list["subprocess.Popen[bytes]"]) -> None:
         if child.poll() is None:
             child.terminate()
     for child in children:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             child.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.kill()
+        with suppress(ProcessLookupError):  # whatever the child has left behind
+            os.killpg(child.pid, signal.SIGKILL)
