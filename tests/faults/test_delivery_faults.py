@@ -190,3 +190,16 @@ def test_released_deliveries_are_due_at_once_and_count_no_attempt(hub: Hub, sink
     outbox.release([row.delivery_id for row in rows], ["mine:1"])
     assert len(outbox.claim(destination.pk, "mine:2", 3, lease_s=60)) == 3
     assert Attempt.objects.count() == 0
+
+
+def test_a_destination_whose_health_cannot_be_written_stops_no_other(hub: Hub, sink: Sink) -> None:
+    odd = hub.webhook(sink.url("/odd"))
+    sink.behave("/odd", status=500)
+    # PostgreSQL refuses to count further; SQLite would not mind.
+    Destination.objects.filter(pk=odd.pk).update(consecutive_failures=2**31 - 1)
+    hub.worker()
+    post_many(hub, 1)
+    until(lambda: attempts(delivery__destination=odd), what="the failing one was tried")
+    fine = hub.webhook(sink.url("/fine"))
+    post_many(hub, 3)
+    until(lambda: statuses(destination=fine) == {"delivered": 3}, what="the other is settled")

@@ -61,7 +61,11 @@ class Settler:
 
     def _run(self) -> None:
         while items := self._next():
-            self._write(items)
+            try:
+                self._write(items)
+            except Exception as error:  # this thread settles for every destination: it must go on
+                log.error("results_not_settled", results=len(items), error=type(error).__name__)
+                connection.close()
             self._let_go(items)
             if len(items) >= MANY:
                 sleep(GATHER_SECONDS)
@@ -81,7 +85,14 @@ class Settler:
         for lane, _, result in items:
             totals[lane.target.destination_id].add(result)
         for destination_id, total in totals.items():
+            self._record(destination_id, total)
+
+    def _record(self, destination_id: UUID, total: Tally) -> None:
+        """Write a destination's health; where that cannot be, only this destination goes without."""
+        try:
             self._persist(partial(record, destination_id, total))
+        except Exception as error:
+            log.error("health_not_recorded", destination=str(destination_id), error=type(error).__name__)
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         """Settle; a row that the database refuses is settled apart from its neighbours."""
