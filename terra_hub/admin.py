@@ -26,12 +26,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]  # the bases differ in the stubs only
     """Sets of permissions."""
 
 
 @admin.register(AccessAttempt)
-class LockedOutAdmin(AccessAttemptAdmin, ModelAdmin):  # type: ignore[misc]
+class LockedOutAdmin(AccessAttemptAdmin, ModelAdmin):  # type: ignore[misc]  # the bases differ in the stubs only
     """Failed log-ins; deleting one unlocks the person at once."""
 
     list_filter: ClassVar[Any] = ()

@@ -14,7 +14,6 @@ from destinations.specs import spec_fields
 from tests.admin_support import DESTINATIONS, Page, Person, page_of
 from tests.api_support import make_delivery, make_destination, make_event, make_source
 from tests.sink import Sink
-from webhooks.keeping.links import link_key, payload_url
 
 pytestmark = pytest.mark.django_db
 
@@ -399,15 +398,3 @@ def test_who_may_only_look_sees_facts_and_no_button(ana: Person) -> None:
     assert ben.client.get(f"{DESTINATIONS}add/").status_code == 403
     assert ben.client.post(f"{DESTINATIONS}add/check/?type=webhook").status_code == 403
     assert ben.client.get(page_of(row).replace("/change/", "/delete/")).status_code == 403
-
-
-def test_revoked_links_open_nothing_any_more(ana: Person) -> None:
-    row, event = make_destination(), make_event()
-    make_delivery(event, row)
-    link = payload_url(event.pk, row.pk, link_key(row)).partition("http://localhost:8000")[2]
-    assert ana.client.get(link).status_code == 200
-
-    page = ana.press(row, "revoke_links")
-
-    assert "Deliveries from now on carry links that work." in page.text
-    assert ana.client.get(link).status_code == 404

@@ -71,7 +71,7 @@ class CappedChangeList(ChangeList):
         self.result_list = self.result_list[: min(self.result_count, self.list_per_page)]
 
 
-class _OutsideTransaction(admin.ModelAdmin):  # type: ignore[type-arg]
+class _OutsideTransaction(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Serves forms without Django's transaction round them, and puts refusals on their fields.
 
     Use cases have transactions of their own, and look up names before them: inside one, SQLite's
@@ -87,10 +87,10 @@ class _OutsideTransaction(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> Any:
         """Serve the form; where the use case refuses, serve it again with what to change."""
         try:
-            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]  # not in the stubs
         except Refused as refused:
             vars(request)[_REFUSED] = refused
-            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+            return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]  # not in the stubs
 
 
 def refusal_of(request: HttpRequest) -> Refused | None:
@@ -98,7 +98,7 @@ def refusal_of(request: HttpRequest) -> Refused | None:
     return vars(request).get(_REFUSED)
 
 
-class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[misc]
+class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[misc]  # the bases differ in the stubs only
     """Lists that cost the same at any size, and pages whose parts are templates of the hub."""
 
     paginator = CappedPaginator
@@ -186,7 +186,7 @@ class ReadOnlyAdmin(HubAdmin):
         return ()
 
 
-class UseCaseAdmin(SimpleHistoryAdmin, HubAdmin):  # type: ignore[misc]
+class UseCaseAdmin(SimpleHistoryAdmin, HubAdmin):  # type: ignore[misc]  # the bases differ in the stubs only
     """Objects that are made and changed through use cases, with the history of their changes."""
 
     object_history_list_template = "hub/history_list.html"

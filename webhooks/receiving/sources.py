@@ -160,7 +160,7 @@ def _save(row: Source, by: Any, reason: str) -> Source:
     if row.allowlist_enforced and not row.allowlist:
         raise Refused({"allowlist": ["An empty allowlist that is enforced refuses every request. Add an address."]})
     row._history_user = by  # type: ignore[attr-defined]  # simple_history reads these two
-    row._change_reason = reason[:100]  # type: ignore[attr-defined]
+    row._change_reason = reason[:100]  # type: ignore[attr-defined]  # not in the stubs
     with transaction.atomic():
         row.save()
     forget_cached_sources()
