@@ -9,6 +9,8 @@ COPY terra_hub terra_hub
 COPY destinations destinations
 COPY webhooks webhooks
 COPY templates templates
+COPY bin bin
+RUN ln -s /app/bin/terra-hub /usr/local/bin/terra-hub
 RUN useradd --system --uid 10001 hub && mkdir -p /data/payloads static && chown -R hub /data static \
     && SECRET_KEY=build CREDENTIAL_KEYS=build:YnVpbGQtYnVpbGQtYnVpbGQtYnVpbGQtYnVpbGQtYnU= \
        DATABASE_URL=sqlite:///:memory: python manage.py collectstatic --noinput

@@ -6,16 +6,19 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 export PORT
 
-.PHONY: run demo-event test lint lock format benchmarks clean help
+.PHONY: run demo-event test lint lock format openapi fuzz benchmarks clean help
 
 benchmarks: $(VENV)/.development
 	@$(BIN)/python -m benchmarks all
 
 help:
 	@echo "make run         the hub with its worker and a demo, on http://localhost:$(PORT)"
+	@echo "DEMO=0 make run  the same without the demo: an empty hub that leads to its first delivery"
 	@echo "make demo-event  post one more signed event to it"
 	@echo "make test        every check and every test, on real servers"
 	@echo "make lint        ruff, mypy, import-linter, makemigrations --check"
+	@echo "make openapi     write docs/openapi.yaml, the schema of the API, from the code"
+	@echo "make fuzz        try the API with requests that schemathesis makes up, for many minutes"
 	@echo "make benchmarks  measure this machine: benchmarks/README.md"
 	@echo "make lock        write requirements*.txt anew from requirements*.in"
 
@@ -34,9 +37,16 @@ lint: $(VENV)/.development
 format: $(VENV)/.development
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+openapi: $(VENV)/.development
+	@scripts/openapi
+
+fuzz: $(VENV)/.development
+	@HUB_FUZZ_EXAMPLES=$${HUB_FUZZ_EXAMPLES:-50} HUB_TEST_DATABASE=sqlite $(BIN)/python -m pytest -q -p no:cacheprovider tests/fuzz
+
 lock: $(VENV)/.development
 	$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt requirements.in
 	$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
+	$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-services.txt requirements-services.in
 
 $(VENV)/bin/python:
 	@PYTHON=$(PYTHON) scripts/venv $(VENV)

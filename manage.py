@@ -7,6 +7,10 @@ import sys
 
 def main() -> None:
     """Run the command named on the command line."""
+    if sys.argv[1:2] == ["hub"]:
+        from terra_hub.entry import hub
+
+        sys.exit(hub(sys.argv[2:], f"{sys.argv[0].rpartition('/')[2]} hub"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terra_hub.settings")
     from django.core.management import execute_from_command_line
 

@@ -8,21 +8,45 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import claims, delivery, ingest, latency, measuring, table
+from benchmarks import (
+    admin,
+    azureblob,
+    claims,
+    delivery,
+    gcs,
+    growth,
+    ingest,
+    latency,
+    measuring,
+    objects,
+    retention,
+    sqs,
+    supabase,
+    table,
+)
 from benchmarks.hub import BenchmarkFailed
 from benchmarks.measuring import Case
 
+ALL, ADMIN = "all", "admin"
 # name -> (its cases, the seconds that one run of all of them may take)
-BENCHMARKS: dict[str, tuple[Callable[[bool], Sequence[Case]], int]] = {
+BENCHMARKS: dict[str, tuple[Callable[..., Sequence[Case]], int]] = {
     "ingest": (ingest.cases, 240),
     "group": (ingest.group_cases, 120),
     "webhook": (delivery.webhook_cases, 180),
     "postgres": (delivery.postgres_cases, 180),
+    "s3": (objects.cases, 180),
+    "mysql": (delivery.mysql_cases, 180),
+    "supabase": (supabase.cases, 400),
+    "sqs": (sqs.cases, 180),
+    "gcs": (gcs.cases, 180),
+    "azureblob": (azureblob.cases, 180),
     "latency": (latency.cases, 120),
     "claim": (claims.cases, 300),
     "memory": (delivery.memory_cases, 300),
+    "growth": (growth.cases, 60),
+    "retention": (retention.cases, 400),
+    ADMIN: (admin.cases, 2400),
 }
-ALL = "all"
 
 
 def main() -> int:
@@ -46,7 +70,8 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run one benchmark and keep its result; a quick one is kept only where ``--results`` says so."""
     cases, seconds = BENCHMARKS[name]
     signal.alarm(seconds * options.runs)
-    result = measuring.measure(name, cases(options.quick), options.runs, say)
+    made = cases(options.quick, options.keep) if name == ADMIN else cases(options.quick)
+    result = measuring.measure(name, made, options.runs, say)
     print(*table.HEAD, *measuring.lines_of(result), sep="\n")
     if options.results or not options.quick:
         measuring.keep(result, options.results or measuring.RESULTS)
@@ -67,6 +92,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="how often each case is measured (default 3)")
     parser.add_argument("--quick", action="store_true", help="few events, to try the benchmark itself; keeps nothing")
     parser.add_argument("--results", type=Path, help="keep the result in this folder, and leave README.md alone")
+    parser.add_argument(
+        "--keep", type=Path, help="admin: use the seeded database in this folder; make it there where there is none"
+    )
     return parser.parse_args()
 
 

@@ -12,8 +12,19 @@ from typing import Any
 import psycopg
 
 from benchmarks.cpu import resident_mb
-from benchmarks.hub import POSTGRES, SECRET, BenchmarkFailed, Hub, fresh_hub, postgres_server, wait_until
+from benchmarks.hub import (
+    POSTGRES,
+    SECRET,
+    BenchmarkFailed,
+    Hub,
+    fresh_hub,
+    mariadb_server,
+    postgres_server,
+    wait_until,
+)
 from benchmarks.measuring import Case, Figure, Sample
+from tests.services import Login
+from tests.services.mariadb import MariadbServer
 from tests.services.postgres import PostgresServer
 
 SIZE = 2048
@@ -49,6 +60,14 @@ def postgres_cases(quick: bool) -> Sequence[Case]:
     return [Case("PostgreSQL destination, 2 KB, one worker", parameters, figures, lambda: measure_postgres(events))]
 
 
+def mysql_cases(quick: bool) -> Sequence[Case]:
+    """Return rows in a MariaDB of their own, whose commits are on disk."""
+    events = 5_000 if quick else 60_000
+    parameters = {"events": events, "body_bytes": SIZE, "workers": 1, "tls": "verify-full"}
+    figures = [Figure(RATE, "events/s", at_least=5_000)]
+    return [Case("MySQL destination (MariaDB), 2 KB, one worker", parameters, figures, lambda: measure_mysql(events))]
+
+
 def memory_cases(quick: bool) -> Sequence[Case]:
     """Return the worker's memory while it delivers."""
     events = 20_000 if quick else 100_000
@@ -75,11 +94,26 @@ def measure_webhook(events: int) -> Sample:
 def measure_postgres(events: int) -> Sample:
     """Deliver ``events`` as rows, and check that each is there."""
     with postgres_server() as server, fresh_hub(POSTGRES) as hub:
-        destination = postgres(server)
-        fill(hub, destination, events)
+        login = server.create_user_with_page_grants()
+        fill(hub, _rows_in("postgres", server, login), events)
         sample = deliver(hub, events)
-        with psycopg.connect(server.dsn(destination["config"]["database"])) as connection:
+        with psycopg.connect(server.dsn(login.database)) as connection:
             (rows,) = connection.execute(ROWS).fetchone() or (0,)
+    return _with_all_rows(sample, events, rows)
+
+
+def measure_mysql(events: int) -> Sample:
+    """Deliver ``events`` as rows, and check that each is there."""
+    with mariadb_server() as server, fresh_hub(POSTGRES) as hub:
+        login = server.create_user_with_page_grants()
+        fill(hub, _rows_in("mysql", server, login), events)
+        sample = deliver(hub, events)
+        ((rows,),) = server.run(ROWS, database=login.database)
+        sample["server"] = server.version
+    return _with_all_rows(sample, events, rows)
+
+
+def _with_all_rows(sample: Sample, events: int, rows: int) -> Sample:
     if rows != events:
         raise BenchmarkFailed(f"{events} events were delivered; the destination has {rows} rows.")
     return sample
@@ -93,19 +127,18 @@ def webhook(hub: Hub) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def postgres(server: PostgresServer) -> dict[str, Any]:
-    """Return a destination in a new database, with the rights of the page's script and TLS verified."""
-    login = server.create_user_with_page_grants()
+def _rows_in(kind: str, server: PostgresServer | MariadbServer, login: Login) -> dict[str, Any]:
+    """Return a destination in a database, with the rights of the page's script and TLS verified."""
     config = {
         "host": server.host, "port": server.port, "database": login.database, "username": login.user,
         "ca_certificate": server.authority.pem if server.authority else "",
     }  # fmt: skip
-    return {"type": "postgres", "name": "rows", "config": config, "credentials": {"password": login.password}}
+    return {"type": kind, "name": "rows", "config": config, "credentials": {"password": login.password}}
 
 
-def fill(hub: Hub, destination: dict[str, Any], events: int) -> None:
-    """Write due deliveries into the hub's database, and let it settle down."""
-    plan = {"secret": SECRET, "destinations": [destination], "events": events, "size": SIZE}
+def fill(hub: Hub, destination: dict[str, Any], events: int, different: int = 1000) -> None:
+    """Write due deliveries of so many ``different`` bodies into the hub's database, and let it settle down."""
+    plan = {"secret": SECRET, "destinations": [destination], "events": events, "size": SIZE, "different": different}
     hub.run_django("benchmarks.fill", plan)
     hub.database.settle_down()
 

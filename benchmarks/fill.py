@@ -1,6 +1,7 @@
 """Sets a hub up, in its environment: ``python -m benchmarks.fill``, with a plan as JSON on standard input.
 
-{"secret": …, "destinations": [arguments of create_destination, …], "events": how many, "size": bytes}
+{"secret": …, "destinations": [arguments of create_destination, …], "events": how many, "size": bytes,
+"different": how many bodies}
 """
 
 import json
@@ -37,21 +38,21 @@ def set_up(plan: dict[str, Any]) -> dict[str, Any]:
     call_command("migrate", verbosity=0)
     source = create_source(slug=SLUG, secret=plan["secret"])
     made = [create_destination(**values).destination.pk for values in plan["destinations"]]
-    write_events(source.pk, plan.get("events", 0), plan.get("size", 2048))
+    write_events(source.pk, plan.get("events", 0), plan.get("size", 2048), plan.get("different", DIFFERENT))
     return {"destinations": [str(pk) for pk in made]}
 
 
-def write_events(source_id: "UUID", count: int, size: int) -> None:
-    """Write events with payloads and deliveries, through the hub's own code."""
+def write_events(source_id: "UUID", count: int, size: int, different: int, first: int = 0) -> None:
+    """Write events with payloads and deliveries, numbered from ``first``, through the hub's own code."""
     from django.db import transaction
 
     from webhooks.receiving.routing import RoutingTable
     from webhooks.receiving.writing import write_entries
 
-    bodies = [body_of(size, number) for number in range(min(DIFFERENT, count))]
+    bodies = [body_of(size, number) for number in range(min(different, count))]
     routing = RoutingTable()
-    for start in range(0, count, GROUP):
-        numbers = range(start, min(start + GROUP, count))
+    for start in range(first, first + count, GROUP):
+        numbers = range(start, min(start + GROUP, first + count))
         entries = [entry_of(source_id, number, bodies[number % len(bodies)]) for number in numbers]
         with transaction.atomic():
             write_entries(entries, routing)

@@ -22,7 +22,8 @@ from typing import Any
 
 from benchmarks.cpu import cpu_seconds
 from terra_hub.management.commands.serve import server_command
-from tests.services import free_port
+from tests.services import free_port, mariadb
+from tests.services.mariadb import MariadbServer
 from tests.services.postgres import PostgresServer, start
 from tests.sink import Sink
 
@@ -86,7 +87,7 @@ class Hub:
     stack: ExitStack
     port: int
     env: dict[str, str]
-    sink: Sink
+    sink: Sink | None
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -94,13 +95,23 @@ class Hub:
         """Return where Terra would post."""
         return f"http://127.0.0.1:{self.port}/webhooks/terra/{SLUG}"
 
-    def run_django(self, module: str, plan: Mapping[str, Any]) -> Any:
+    def run_django(self, module: str, plan: Mapping[str, Any], *, quiet: bool = True) -> Any:
         """Run a module of the benchmarks in the hub's environment; give it ``plan``, return its answer."""
-        command = [sys.executable, "-m", module]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, input=json.dumps(plan), capture_output=True, text=True)
+        return json.loads(self._run([sys.executable, "-m", module], json.dumps(plan), quiet).splitlines()[-1])
+
+    def manage(self, *command: str) -> None:
+        """Run a command of ``manage.py`` in the hub's environment."""
+        self._run([sys.executable, "manage.py", *command], "", quiet=True)
+
+    def _run(self, command: Sequence[str], given: str, quiet: bool) -> str:
+        """Run a command to its end and return what it printed; unless ``quiet``, its standard error is shown."""
+        errors = subprocess.PIPE if quiet else None
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, input=given, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
         if done.returncode:
-            raise BenchmarkFailed(f"{module} failed:\n{done.stderr[-3000:]}")
-        return json.loads(done.stdout.splitlines()[-1])
+            raise BenchmarkFailed(f"{' '.join(command[1:])} failed:\n{(done.stderr or '')[-3000:]}")
+        return done.stdout
 
     def serve(self, processes: int = 1) -> None:
         """Start the web server as ``manage.py serve`` does, and wait until it answers."""
@@ -181,6 +192,16 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @contextmanager
+def mariadb_server() -> Iterator[MariadbServer]:
+    """Start a MariaDB whose commits are on disk, with its own settings otherwise."""
+    server = mariadb.start(fsync=True, settings={"innodb-buffer-pool-size": "128M"})
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
 def fresh_hub(kind: str, **env: str) -> Iterator[Hub]:
     """Give a hub on an empty database of ``kind``: nothing of it runs yet but its database and a sink."""
     with tempfile.TemporaryDirectory(prefix="hub-benchmark-") as made, ExitStack() as stack:
@@ -193,10 +214,10 @@ def fresh_hub(kind: str, **env: str) -> Iterator[Hub]:
         (folder / "ledger").symlink_to(os.devnull)
         sink = stack.enter_context(Sink(directory=made))
         port = free_port()
-        yield Hub(database, folder, stack, port, _environment(database, port) | env, sink)
+        yield Hub(database, folder, stack, port, environment(database, port) | env, sink)
 
 
-def _environment(database: Database, port: int) -> dict[str, str]:
+def environment(database: Database, port: int) -> dict[str, str]:
     """Return the environment of the hub's processes: nothing of this shell's settings reaches them."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
     return kept | {

@@ -47,7 +47,8 @@ class Plan:
 def body_of(size: int, number: int) -> bytes:
     """Return an ``activity`` body of ``size`` bytes (600 at least), different for every number."""
     who = {"user_id": f"user-{number % 1000}", "provider": "GARMIN", "reference_id": f"ref-{number % 1000}"}
-    times = {"start_time": "2026-07-01T07:04:11+01:00", "end_time": "2026-07-01T07:52:48+01:00"}
+    day = f"2026-07-{1 + number // 1000 % 28:02}"  # buckets have one object per user and start
+    times = {"start_time": f"{day}T07:04:11+01:00", "end_time": f"{day}T07:52:48+01:00"}
     data = [{"metadata": {**times, "summary_id": f"n{number}"}, "samples": "?"}]
     text = json.dumps({"type": "activity", "version": "2022-03-16", "user": who, "data": data})
     missing = max(1, size - len(text) + 1)

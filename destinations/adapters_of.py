@@ -9,6 +9,7 @@ from uuid import UUID
 from destinations import egress
 from destinations.adapters.base import Adapter, Limits
 from destinations.crypto import SealError
+from destinations.identity import current_identity
 from destinations.models import Destination
 from destinations.registry import UnknownType, adapter_class
 from destinations.specs import load
@@ -30,7 +31,16 @@ def build_adapter(destination: Destination, timeout_s: float | None = None) -> A
         credentials = _load(kind.credentials_spec, destination.credentials)
     except SealError as error:
         raise Unusable(str(error)) from error
-    return kind(config, credentials, _limits(destination, timeout_s), egress.current_policy())
+    return make_adapter(kind, config, credentials, _limits(destination, timeout_s), str(destination.pk))
+
+
+def make_adapter(
+    kind: type[Adapter[Any, Any]], config: Any, credentials: Any, limits: Limits, destination_id: str = ""
+) -> Adapter[Any, Any]:
+    """Make an adapter that acts as this hub: under its egress policy, and with its own identity."""
+    adapter = kind(config, credentials, limits, egress.current_policy())
+    adapter.identity = current_identity(destination_id)
+    return adapter
 
 
 def config_of(destination: Destination) -> Any:

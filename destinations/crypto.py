@@ -41,6 +41,11 @@ class KeyRing:
             )
         self.active_key_id = next(iter(self._ciphers))
 
+    @property
+    def key_ids(self) -> Sequence[str]:
+        """Return the ids of all keys, the one that seals first."""
+        return tuple(self._ciphers)
+
     def seal(self, value: Any, bound_to: str) -> str:
         """Seal a JSON-able value, bound to the row and field that ``bound_to`` names."""
         nonce = os.urandom(NONCE_BYTES)

@@ -174,19 +174,35 @@ def current_policy() -> EgressPolicy:
 
 
 def own_endpoints(settings: Any) -> tuple[tuple[str, int], ...]:
-    """Return the (host, port) of what the hub runs on: databases, caches, broker, its own web server.
+    """Return the (host, port) of what the hub runs on: databases, caches, broker, payload store, its own web server.
 
-    The web server is known by its name alone: behind a shared proxy, its address is also that of
-    other sites. Where the echo page is shown, destinations may post to it.
+    A payload store on a public address is not among them: it is a provider's, where destinations may
+    have buckets too. The web server is known by its name alone: behind a shared proxy, its address is
+    also that of other sites. Where the echo page is shown, destinations may post to it.
     """
     stores = [_database_endpoint(one) for one in settings.DATABASES.values()]
     urls = [one.get("LOCATION") for one in getattr(settings, "CACHES", {}).values()]
     stores += [_url_endpoint(url) for url in [*urls, getattr(settings, "CELERY_BROKER_URL", "")]]
     own = [pair for store in stores if store for pair in _with_addresses(*store)]
+    own += [pair for url in _payload_urls(settings) for pair in _if_private(*url)]
     web = _url_endpoint(settings.PUBLIC_URL)
     if web and not settings.DEMO_ECHO:
         own.append(web)
     return tuple(dict.fromkeys(own))
+
+
+def _payload_urls(settings: Any) -> list[tuple[str, int]]:
+    names = {"s3": "PAYLOAD_S3_ENDPOINT", "gcs": "PAYLOAD_GCS_ENDPOINT"}
+    name = names.get(getattr(settings, "PAYLOAD_STORE", ""), "")
+    url = _url_endpoint(getattr(settings, name, "") if name else "")
+    return [url] if url else []
+
+
+def _if_private(host: str, port: int) -> Sequence[tuple[str, int]]:
+    """Return an endpoint with its addresses where one of them is in the hub's own network."""
+    pairs = _with_addresses(host, port)
+    addresses = [literal_of(one.partition("%")[0]) for one, _ in pairs]
+    return pairs if any(one and _kind(one, _PRIVATE) for one in addresses) else ()
 
 
 def _database_endpoint(database: Any) -> tuple[str, int] | None:
@@ -228,7 +244,7 @@ def _judged(ip: str) -> Address:
 
 def _own_refused(host: str, port: int) -> EgressRefused:
     return EgressRefused(
-        f"{with_port(host, port)} is the hub's own: its database, its cache, its broker or its web server.",
+        f"{with_port(host, port)} is the hub's own: its database, cache, broker, payload store or web server.",
         "No setting allows this address.",
     )
 

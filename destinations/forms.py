@@ -1,26 +1,30 @@
 """The form of a destination: the fields of its type, and the settings that every type has."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.db.models import Field, Model
+from django.http import QueryDict
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from destinations.crypto import SealError
-from destinations.formfields import ScheduleField, credential_field, field_of
+from destinations.formfields import ScheduleField, belong_to, credential_field, field_of, plain_number
 from destinations.models import Destination
 from destinations.rules import Kind
-from destinations.services import Refused, masked_credentials
+from destinations.secrets_about import told
+from destinations.services import Refused
+from destinations.shown import stranger
 from destinations.specs import SpecField, spec_fields
 from destinations.terra import EVENT_TYPES
-from destinations.texts import visible
 
 CONFIG, CREDENTIALS, REMOVED = "config.", "credentials.", "removed_credentials"
+MORE_TYPES = "more_event_types"
 CHANGED_MEANWHILE = (
     "It was changed by somebody else meanwhile, so nothing was saved. Load the page again and make your change there."
 )
@@ -31,13 +35,29 @@ _offers: dict[str, Callable[[], Iterable[str]]] = {}
 
 
 def offer(of: str, values: Callable[[], Iterable[str]]) -> None:
-    """Let ``values`` say which ``event_types`` (received before) or ``sources`` (slugs) can be chosen."""
+    """Let ``values`` say which ``event_types`` (received of late) or ``sources`` (slugs) have a box of their own."""
     _offers[of] = values
 
 
-def _choices(of: str, *known: str) -> list[tuple[str, str]]:
+def choices_of(of: str, *known: str) -> list[tuple[str, str]]:
+    """Return the boxes of ``event_types`` or ``sources``: of what is known, and of what is offered."""
     offered = _offers[of]() if of in _offers else ()
-    return [(name, visible(name)) for name in dict.fromkeys((*known, *offered))]
+    return [(name, stranger(name, 40)) for name in dict.fromkeys((*known, *offered))]
+
+
+# Says how many of the latest events a filter of types and sources lets through, to somebody who may know it.
+Matcher = Callable[[Any, Collection[str], Collection[str]], str]
+_matchers: list[Matcher] = []
+
+
+def tell_matches(matcher: Matcher) -> None:
+    """Let ``matcher`` say what a filter lets through."""
+    _matchers[:] = [matcher]
+
+
+def what_matches(user: Any, event_types: Collection[str], sources: Collection[str]) -> str:
+    """Return what a filter lets through, in one sentence; ``""`` where nobody can tell."""
+    return _matchers[0](user, event_types, sources) if _matchers else ""
 
 
 def help_of(model: type[Model], name: str) -> str:
@@ -94,6 +114,7 @@ class DestinationForm(UseCaseForm):
     """One destination. Fields are named as refusals name them: ``config.url``, ``credentials.password``."""
 
     kind: ClassVar[Kind]
+    stale: ClassVar[str] = ""  # why the id that the form carried is none to save under
 
     class Meta:
         model = Destination
@@ -104,7 +125,8 @@ class DestinationForm(UseCaseForm):
         self.editing = not self.instance._state.adding
         self.seal_problem = ""
         self.fields |= {"name": _name_field(self.instance)} | self._config_fields() | self._credential_fields()
-        self.fields |= _filter_fields(self.instance) | _limit_fields(self.instance)
+        self._tie_to_choices()
+        self.fields |= _filter_fields(self.instance, self._chosen_types()) | _limit_fields(self.instance)
         if self.editing:
             self.fields["version"] = forms.IntegerField(
                 widget=forms.HiddenInput, initial=self.instance.version, required=False
@@ -118,37 +140,65 @@ class DestinationForm(UseCaseForm):
 
     def _credential_fields(self) -> dict[str, forms.Field]:
         specs = spec_fields(self.kind.credentials_spec)
-        masks = self._masks()
+        marks = self._marks()
         found = {
-            CREDENTIALS + spec.name: credential_field(spec, masks.get(f"{spec.name}_masked"), self.editing)
-            for spec in specs
+            CREDENTIALS + spec.name: credential_field(spec, marks.get(spec.name, ""), self.editing) for spec in specs
         }
-        removable = [spec for spec in specs if not spec.required and masks.get(f"{spec.name}_masked")]
-        removable = [spec for spec in removable if not spec.about.generated]
+        removable = [spec for spec in specs if spec.name in marks and not spec.about.generated]
+        removable = [spec for spec in removable if spec.about.only_if or not spec.required]
         if removable:
             found[REMOVED] = _removal_field(removable)
         return found
 
-    def _masks(self) -> dict[str, str | None]:
+    def _tie_to_choices(self) -> None:
+        for path, spec in _specs_by_path(self.kind).items():
+            if spec.about.only_if:
+                choice = CONFIG + spec.about.only_if.field
+                belong_to(self.fields[path], choice, self.fields[choice], spec)
+
+    def _chosen_types(self) -> list[str]:
+        """Return the event types that are ticked, as stored and as sent: they stay on the page."""
+        sent = self.data.getlist("event_types") if isinstance(self.data, QueryDict) else []
+        return [*self.instance.event_types, *sent]
+
+    def _marks(self) -> dict[str, str]:
         if not self.editing:
             return {}
         try:
-            return masked_credentials(self.instance)
+            return told(self.instance)
         except SealError as error:
             self.seal_problem = f"{error} Type every credential again to mend it."
             return {}
 
     def clean(self) -> Any:
-        """Refuse a form that was filled in from an older version of the row."""
+        """Refuse a form that was filled in from an older version of the row, or that was saved already."""
         cleaned = super().clean()
+        if self.stale:
+            self.add_error(None, self.stale)
         version = self.cleaned_data.get("version")
         if self.editing and version is not None and version != self.instance.version:
             self.add_error(None, CHANGED_MEANWHILE)
         return cleaned
 
+    def _show(self, path: str, texts: list[str]) -> None:
+        """Put what is wrong with the event types where they were typed: a box cannot be wrong."""
+        typed = path == "event_types" and self.cleaned_data.get(MORE_TYPES)
+        super()._show(MORE_TYPES if typed else path, texts)
+
     def config(self) -> dict[str, Any]:
         """Return the config that was typed."""
         return self._under(CONFIG)
+
+    def typed_config(self) -> dict[str, Any]:
+        """Return the config as far as it can be read, whatever else is missing; of an unsent form, what it shows."""
+        if not self.is_bound:
+            return {
+                name.removeprefix(CONFIG): field.initial
+                for name, field in self.fields.items()
+                if name.startswith(CONFIG) and field.initial is not None
+            }
+        self.full_clean()
+        return self.config()
 
     def credentials(self) -> dict[str, Any]:
         """Return the credentials that were typed; ``None`` for those that are taken away."""
@@ -162,7 +212,12 @@ class DestinationForm(UseCaseForm):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of every type that were typed or changed."""
-        return self.sent(("name", "event_types", "sources", *_LIMITS))
+        typed = self.cleaned_data.get(MORE_TYPES, "").splitlines()
+        more = [name.strip() for name in typed if name.strip()]
+        settings = self.sent(("name", "event_types", "sources", *_LIMITS))
+        if more:
+            settings["event_types"] = list(dict.fromkeys([*self.cleaned_data["event_types"], *more]))
+        return settings
 
     def changes(self) -> dict[str, Any]:
         """Return what ``update_destination`` takes: only what differs from what is stored."""
@@ -172,18 +227,23 @@ class DestinationForm(UseCaseForm):
         credentials = self.credentials()
         return parts | ({"credentials": credentials} if credentials else {})
 
+    @property
+    def kind_type(self) -> str:
+        """Return the type's name, for a template (which would call the class itself)."""
+        return self.kind.type
+
     @classmethod
     def fieldsets(cls, instance: Destination | None) -> list[tuple[str | None, dict[str, Any]]]:
         """Return the form's parts: required fields first, the rarely needed ones in a closed part."""
         fields = cls(instance=instance).fields
         specs = _specs_by_path(cls.kind)
         essential = [path for path, spec in specs.items() if not spec.about.advanced]
-        essential.sort(key=lambda path: not specs[path].required)
+        essential = _in_reading_order({path: specs[path] for path in essential})
         advanced = [path for path, spec in specs.items() if spec.about.advanced]
         removal = [REMOVED] if REMOVED in fields else []
         return [
             (None, {"fields": ["name", *essential, *removal]}),
-            ("What is delivered", {"fields": ["event_types", "sources"]}),
+            ("What is delivered", {"fields": ["event_types", MORE_TYPES, "sources"]}),
             ("Advanced", {"fields": [*advanced, *_LIMITS], "classes": ["collapse"]}),
         ]
 
@@ -191,6 +251,19 @@ class DestinationForm(UseCaseForm):
 def _specs_by_path(kind: Kind) -> dict[str, SpecField]:
     config = {CONFIG + spec.name: spec for spec in spec_fields(kind.config_spec)}
     return config | {CREDENTIALS + spec.name: spec for spec in spec_fields(kind.credentials_spec)}
+
+
+def _in_reading_order(specs: Mapping[str, SpecField]) -> list[str]:
+    """Return the paths with what is required first, and what belongs to a choice right after it."""
+    ordered: list[str] = []
+    for path in sorted(specs, key=lambda path: not specs[path].required or specs[path].about.only_if is not None):
+        if specs[path].about.only_if is None:
+            ordered += [path, *(other for other, spec in specs.items() if _belongs(spec, path))]
+    return ordered
+
+
+def _belongs(spec: SpecField, path: str) -> bool:
+    return spec.about.only_if is not None and CONFIG + spec.about.only_if.field == path
 
 
 def _removal_field(specs: list[SpecField]) -> forms.Field:
@@ -212,9 +285,15 @@ def _name_field(instance: Destination) -> forms.Field:
     )
 
 
-def _filter_fields(instance: Destination) -> dict[str, forms.Field]:
+def _filter_fields(instance: Destination, types: list[str]) -> dict[str, forms.Field]:
     return {
-        "event_types": _several(instance, "event_types", "Event types", *EVENT_TYPES, *instance.event_types),
+        "event_types": _several(instance, "event_types", "Event types", *EVENT_TYPES, *types),
+        MORE_TYPES: forms.CharField(
+            label="More event types",
+            required=False,
+            widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false", "placeholder": "sleep"}),
+            help_text="One per line, for types that were received and have no box above.",
+        ),
         "sources": _several(instance, "sources", "Sources", *instance.sources),
     }
 
@@ -224,7 +303,7 @@ def _several(instance: Destination, name: str, label: str, *known: str) -> forms
         label=label,
         required=False,
         initial=getattr(instance, name),
-        choices=_choices(name, *known),
+        choices=choices_of(name, *known),
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=help_of(Destination, name),
     )
@@ -232,15 +311,16 @@ def _several(instance: Destination, name: str, label: str, *known: str) -> forms
 
 def _limit_fields(instance: Destination) -> dict[str, forms.Field]:
     def number(name: str, label: str, kind: type[forms.IntegerField]) -> forms.Field:
-        initial = getattr(instance, name)
-        return kind(
-            label=label, initial=initial, help_text=help_of(Destination, name), widget=UnfoldAdminIntegerFieldWidget
-        )
+        initial = plain_number(getattr(instance, name))
+        example = f"{plain_number(getattr(Destination(), name)):g}"
+        widget = UnfoldAdminIntegerFieldWidget(attrs={"placeholder": example})
+        return kind(label=label, initial=initial, help_text=help_of(Destination, name), widget=widget)
 
     return {
         "schedule": ScheduleField(
             label="Retry schedule",
             required=False,
+            widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "30, 90, 270", "list": "schedule-presets"}),
             initial=instance.schedule,
             help_text=help_of(Destination, "schedule"),
         ),

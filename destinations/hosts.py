@@ -44,6 +44,13 @@ class ResolveFailed(Exception):
         self.detail, self.hint = detail, hint
 
 
+def resolved_words(host: str, addresses: Sequence[str]) -> str:
+    """Return what a host was looked up as; an address needs no look-up."""
+    if list(addresses) == [host]:
+        return f"{host} is an address: nothing is to be looked up."
+    return f"{host} is {', '.join(addresses)}."
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A URL, taken apart and put into the one form in which it is judged and dialled."""

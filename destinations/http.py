@@ -51,6 +51,9 @@ class HttpResponse:
     duration_ms: int
     truncated: bool = False
     lines: list[bytes] = field(default_factory=list, repr=False)  # the header lines, as they came
+    # Of ``duration_ms``; both 0 where a kept connection was used.
+    connect_ms: int = 0
+    tls_ms: int = 0
 
     @property
     def headers(self) -> dict[str, str]:
@@ -106,7 +109,7 @@ class HttpClient:
                     return
                 if self._busy:
                     has_room = len(self._busy) < self._concurrency
-                    self._loop.turn(0.0 if finished else POLL_S if has_room else 1.0)
+                    self._loop.turn(0.0 if finished else POLL_S if has_room else 1.0, len(self._busy))
                     finished += self._finished()
                 if finished:
                     yield finished
@@ -165,13 +168,18 @@ class HttpClient:
         self._loop.multi.remove_handle(easy)
         transfer = self._busy.pop(easy)
         exchange = Exchange(transfer.request, transfer.answer(code, text))
-        self._idle.append(transfer)
+        self._rest(transfer)
         return exchange
+
+    def _rest(self, transfer: "_Transfer") -> None:
+        """Keep a transfer's handle for another request, and nothing of this one: bodies may be large."""
+        transfer.forget()
+        self._idle.append(transfer)
 
     def _abandon(self) -> None:
         for easy, transfer in self._busy.items():
             self._loop.multi.remove_handle(easy)
-            self._idle.append(transfer)
+            self._rest(transfer)
         self._busy.clear()
 
 
@@ -203,12 +211,17 @@ class _Transfer:
         self.easy.setopt(pycurl.WRITEFUNCTION, self._write)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._header)
 
+    def forget(self) -> None:
+        """Let go of a request and of its answer, which whoever asked for it has."""
+        self.request = _NOTHING
+        self.lines: list[bytes] = []  # not cleared: the answer has the list itself
+        self.chunks: list[bytes] = []
+
     def prepare(self, request: HttpRequest, endpoint: Endpoint, addresses: Sequence[str]) -> None:
         """Get ready to send ``request``."""
         setopt = self.easy.setopt
+        self.forget()
         self.request = request
-        self.lines: list[bytes] = []
-        self.chunks: list[bytes] = []
         self.left, self.header_bytes, self.sent = MAX_BODY, 0, 0
         self.number = -1  # of the socket, where this request dialled
         self.truncated = self.too_large = False
@@ -238,7 +251,8 @@ class _Transfer:
         duration_ms = round(easy.getinfo(pycurl.TOTAL_TIME) * 1000)
         if code == 0 or (self.truncated and code == pycurl.E_WRITE_ERROR):
             status = easy.getinfo(pycurl.RESPONSE_CODE)
-            return HttpResponse(status, b"".join(self.chunks), duration_ms, self.truncated, self.lines)
+            timed = _connection_ms(easy)
+            return HttpResponse(status, b"".join(self.chunks), duration_ms, self.truncated, self.lines, *timed)
         if self.refusal is not None:
             return HttpError("egress_refused", self.refusal.detail, self.refusal.hint, duration_ms)
         if self.too_large:
@@ -334,6 +348,7 @@ class _Transfer:
         return None
 
 
+_NOTHING = HttpRequest("", "")
 # An empty value takes a header away that libcurl would add by itself.
 _NO_HEADERS = ["Expect:", "Accept:", "Content-Type:", "Transfer-Encoding:"]
 _CONSTANT: tuple[tuple[int, Any], ...] = (
@@ -351,3 +366,9 @@ _CONSTANT: tuple[tuple[int, Any], ...] = (
 def _line(header: str) -> str | bytes:
     # A received header reaches Python as Latin-1 text, whatever its bytes meant: so they are given back.
     return header if header.isascii() else header.encode("latin-1", "replace")
+
+
+def _connection_ms(easy: pycurl.Curl) -> tuple[int, int]:
+    """Return how long connecting took, and TLS after it."""
+    connected, secured = easy.getinfo(pycurl.CONNECT_TIME), easy.getinfo(pycurl.APPCONNECT_TIME)
+    return round(connected * 1000), round(max(0.0, secured - connected) * 1000)

@@ -38,6 +38,7 @@ _TLS_HINTS = (
 )
 
 
+_TRANSFER = "Look into the log of the server, and of what stands before it."
 _SLOW_HINT = "Let the receiver answer first and work afterwards, or raise the destination's timeout."
 
 
@@ -79,7 +80,7 @@ def error_of(code: int, text: str, duration_ms: int) -> HttpError:
     if code == _TOO_LARGE:
         return too_large(duration_ms)
     if code in _TLS_CODES:
-        return HttpError("tls_failed", f"TLS failed: {text}.", _tls_hint(text), duration_ms)
+        return HttpError("tls_failed", f"TLS failed: {text}.", tls_hint(text), duration_ms)
     if code == pycurl.E_COULDNT_CONNECT:
         hint = "Check the host and the port, and that the server runs and lets the hub through."
         return HttpError("connect_failed", f"Could not connect: {text}.", hint, duration_ms)
@@ -87,10 +88,11 @@ def error_of(code: int, text: str, duration_ms: int) -> HttpError:
         return HttpError("connection_closed", _CLOSED_CODES[code], "Look into the server's log.", duration_ms)
     if code in _BAD_ANSWER_CODES:
         return HttpError("bad_response", f"The answer is not HTTP: {text}.", "Check the URL's port.", duration_ms)
-    return HttpError("transfer_failed", f"The transfer failed: {text} (libcurl {code}).", "", duration_ms)
+    return HttpError("transfer_failed", f"The transfer failed: {text} (libcurl {code}).", _TRANSFER, duration_ms)
 
 
-def _tls_hint(text: str) -> str:
+def tls_hint(text: str) -> str:
+    """Return what to change after a TLS error, by what OpenSSL said of it."""
     lower = text.lower()
     return next(
         (hint for said, hint in _TLS_HINTS if said in lower), "Check the server's certificate and TLS versions."

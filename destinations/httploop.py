@@ -36,9 +36,15 @@ class CurlLoop:
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self.multi.setopt(pycurl.M_MAXCONNECTS, connections)
 
-    def turn(self, wait_s: float) -> None:
-        """Wait at most so long for something to happen, and do what is then to be done."""
-        self._tick()
+    def turn(self, wait_s: float, busy: int = 0) -> None:
+        """Wait at most so long for something to happen, and do what is then to be done.
+
+        ``busy`` is how many transfers were given to libcurl and not taken back: where one of them ends
+        as it begins, there is nothing to wait for.
+        """
+        running = self._tick()
+        if running is not None and running < busy:
+            return
         due = self._due
         wait = wait_s if due is None else min(wait_s, max(0.0, due - monotonic()))
         happened = self._poll.poll(wait)
@@ -80,10 +86,13 @@ class CurlLoop:
         else:
             self.multi.socket_action(number, events & 1 | (events & select.EPOLLOUT and 2))
 
-    def _tick(self) -> None:
-        if self._due is not None and self._due <= monotonic():
-            self._due = None
-            self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+    def _tick(self) -> int | None:
+        """Do what libcurl asked to have done by now, if it did; return how many transfers go on then."""
+        if self._due is None or self._due > monotonic():
+            return None
+        self._due = None
+        _, running = self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        return running
 
     def _on_timer(self, wait_ms: int) -> None:
         self._due = None if wait_ms < 0 else monotonic() + wait_ms / 1000

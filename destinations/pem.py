@@ -2,6 +2,7 @@
 
 from cryptography import x509
 
+EXAMPLE = "-----BEGIN CERTIFICATE-----"
 MALFORMED = "Must be one or more certificates in PEM form (-----BEGIN CERTIFICATE-----)."
 
 

@@ -9,6 +9,12 @@ from destinations.adapters.base import Adapter
 _TYPES = {
     "webhook": "destinations.adapters.webhook:WebhookAdapter",
     "postgres": "destinations.adapters.postgres:PostgresAdapter",
+    "mysql": "destinations.adapters.mysql:MysqlAdapter",
+    "supabase": "destinations.adapters.supabase:SupabaseAdapter",
+    "s3": "destinations.adapters.s3:S3Adapter",
+    "gcs": "destinations.adapters.gcs:GcsAdapter",
+    "azureblob": "destinations.adapters.azureblob:AzureBlobAdapter",
+    "sqs": "destinations.adapters.sqs:SqsAdapter",
 }
 
 

@@ -1,18 +1,20 @@
 """What a destination must be like to be saved, in words that say what to change.
 
 Nothing here writes. Names are resolved to judge where credentials would go, so nothing here is
-called inside a transaction.
+called inside a transaction, unless ``look_up_ahead`` was called before it (``addresses_remembered``).
 """
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 from destinations import egress
 from destinations.adapters.base import Adapter
 from destinations.hosts import parse_url
 from destinations.registry import UnknownType, adapter_class
-from destinations.specs import SpecField, clean_values, load, problems_of, spec_fields
+from destinations.specs import SpecField, clean_values, complete, load, problems_of, spec_fields
 from destinations.terra import EVENT_TYPES
 
 NAME_TAKEN = "Another destination has this name."
@@ -93,19 +95,20 @@ def without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def judge(kind: Kind, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, Any]:
     """Raise ``Refused`` with all that is wrong, an address that may not be dialled too; else return nothing to add."""
-    errors = _spec_errors(kind.config_spec, config, "config")
+    whole = complete(kind.config_spec, config)
+    errors = _spec_errors(kind.config_spec, config, whole, "config")
     if not errors:
         found = kind.validate(load(kind.config_spec, config))
         errors = {f"config.{name}": [text] for name, text in found.items()}
-    errors |= _spec_errors(kind.credentials_spec, credentials, "credentials")
+    errors |= _spec_errors(kind.credentials_spec, credentials, whole, "credentials")
     if errors:
         raise Refused(errors)
-    _judge_addresses(kind, config)
+    _judge_addresses(kind, whole)
     return {}
 
 
-def _spec_errors(spec: type[Any], values: Mapping[str, Any], path: str) -> Errors:
-    errors = {f"{path}.{name}": [text] for name, text in problems_of(spec, values).items()}
+def _spec_errors(spec: type[Any], values: Mapping[str, Any], config: Mapping[str, Any], path: str) -> Errors:
+    errors = {f"{path}.{name}": [text] for name, text in problems_of(spec, values, config).items()}
     for name, value in values.items():
         if not all(map(storable, _texts(value))):
             errors[f"{path}.{name}"] = ["Must not contain a NUL character or half of a surrogate pair."]
@@ -129,39 +132,71 @@ def storable(text: str) -> bool:
 def _judge_addresses(kind: Kind, config: Mapping[str, Any]) -> None:
     policy = egress.current_policy()
     errors: Errors = {}
-    hints = []
     for field, value in _addresses(kind, config):
         try:
-            _judge_address(value, int(_value(kind, config, "port") or 0), policy)
+            _judge_address(value, int(config.get("port") or 0), policy)
         except egress.EgressRefused as refusal:
-            errors[f"config.{field}"] = [refusal.detail]
-            hints.append(refusal.hint)
+            # The hint is about this very address, so it stands at the field too.
+            errors[f"config.{field}"] = [f"{refusal.detail} {refusal.hint}".strip()]
     if errors:
-        raise Refused(errors, code="address_not_allowed", hint=" ".join(filter(None, dict.fromkeys(hints))))
+        raise Refused(errors, code="address_not_allowed")
 
 
 def _addresses(kind: Kind, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (field, value) of what would be dialled: fields that hold a URL, and ``host``."""
     for name in sorted(kind.host_fields):
-        value = _value(kind, config, name)
+        value = config.get(name)
         if isinstance(value, str) and value and (name == "host" or "://" in value):
             yield name, value
 
 
+# Of one request: address and port -> the verdict, so that none falls twice.
+_Verdicts = dict[tuple[str, int], egress.EgressRefused | None]
+_verdicts: ContextVar[_Verdicts | None] = ContextVar("verdicts", default=None)
+
+
+@contextmanager
+def addresses_remembered() -> Iterator[None]:
+    """Judge each address once only, meanwhile: a transaction then need not wait for a name server."""
+    known = _verdicts.get()
+    token = _verdicts.set({} if known is None else known)
+    try:
+        yield
+    finally:
+        _verdicts.reset(token)
+
+
+def look_up_ahead(type_name: Any, config: Any) -> None:
+    """Judge the addresses of a config, to have the verdicts ready; ``judge`` says what is wrong with it."""
+    with suppress(Refused):
+        kind = kind_of(str(type_name))
+        config = without_blanks(cleaned(kind.config_spec, config, "config"))
+        whole = complete(kind.config_spec, config)
+        if not _spec_errors(kind.config_spec, config, whole, "config"):
+            _judge_addresses(kind, whole)
+
+
 def _judge_address(value: str, port: int, policy: egress.EgressPolicy) -> None:
+    verdicts = _verdicts.get()
+    known = {} if verdicts is None else verdicts
+    if (value, port) not in known:
+        known[value, port] = _verdict(value, port, policy)
+    if refusal := known[value, port]:
+        raise refusal
+
+
+def _verdict(value: str, port: int, policy: egress.EgressPolicy) -> egress.EgressRefused | None:
     try:
         if "://" in value:
             url = parse_url(value)
             egress.resolve(url.host, url.port, policy, refused_ports=egress.HTTP_REFUSED_PORTS, timeout_s=LOOKUP_S)
         else:
             egress.resolve(value, port, policy, timeout_s=LOOKUP_S)
+    except egress.EgressRefused as refusal:
+        return refusal
     except egress.ResolveFailed:
-        return  # may come up later; the same verdict falls again at each connect
-
-
-def _value(kind: Kind, config: Mapping[str, Any], name: str) -> Any:
-    defaults = {field.name: field.default for field in spec_fields(kind.config_spec)}
-    return config.get(name, defaults.get(name))
+        pass  # may come up later; the same verdict falls again at each connect
+    return None
 
 
 def credentials_to_send_again(
@@ -171,7 +206,8 @@ def credentials_to_send_again(
 
     A secret that the hub made is never sent anywhere, so it may stay.
     """
-    moved = [name for name in sorted(kind.host_fields) if _value(kind, old, name) != _value(kind, new, name)]
+    before, after = complete(kind.config_spec, old), complete(kind.config_spec, new)
+    moved = [name for name in sorted(kind.host_fields) if before.get(name) != after.get(name)]
     if not moved:
         return {}
     where = " and ".join(f"config.{name}" for name in moved)

@@ -28,6 +28,23 @@ def sealed_fields() -> Iterator[tuple[type[models.Model], SealedField]]:
                 yield model, item
 
 
+def unreadable(most: int) -> list[str]:
+    """Return which sealed values do not open, of the newest ``most`` rows of each model: table:row:field."""
+    lost = []
+    for model, item in sealed_fields():
+        rows = model._default_manager.exclude(**{item.attname: ""}).only("pk", item.attname).order_by("-pk")[:most]
+        lost += [item.bound_to(row) for row in rows if not _opens(row, item)]
+    return lost
+
+
+def _opens(row: models.Model, item: SealedField) -> bool:
+    try:
+        getattr(row, item.attname)
+    except SealError:
+        return False
+    return True
+
+
 def rotate(write: bool) -> Report:
     """Look at every sealed value; seal older ones again under the first key if ``write``.
 

@@ -1,34 +1,26 @@
 """How destinations look over the API. Credentials go in and come back masked."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from destinations import services
+from destinations.batches import MOST
 from destinations.crypto import SealError
-from destinations.models import Destination
+from destinations.models import Destination, Notice
 from destinations.openapi import KIND_NAMES
 from destinations.rules import Kind
 from destinations.specs import SpecField, spec_fields
+from destinations.strict import StrictSerializer as StrictSerializer
 
 
-class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that refuses the fields that it would ignore."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return validated values; name each field that is not known or that is read-only."""
-        if isinstance(data, Mapping):
-            known = [name for name, field in self.fields.items() if not field.read_only]
-            unknown = {name: [_unknown(known)] for name in data if name not in known}
-            if unknown:
-                raise serializers.ValidationError(unknown)
-        return super().to_internal_value(data)
-
-
-def _unknown(known: list[str]) -> str:
-    return f"Unknown or read-only field. Known fields: {', '.join(known)}."
+def values_of(serializer: StrictSerializer) -> dict[str, Any]:
+    """Return what was sent, validated; raise ``ValidationError``."""
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values
 
 
 class ConfigField(serializers.DictField):
@@ -75,6 +67,14 @@ class DestinationCreateSerializer(SettingsSerializer):
     credentials = CredentialsField(default=dict, help_text="Never shown back.", write_only=True)
 
 
+class DestinationBatchSerializer(StrictSerializer):
+    """Destinations to make, all or none."""
+
+    destinations: serializers.ListSerializer[Any] = serializers.ListSerializer(
+        child=DestinationCreateSerializer(), min_length=1, max_length=MOST
+    )
+
+
 class DestinationChangeSerializer(SettingsSerializer):
     """What can be changed of a destination. ``config`` and ``credentials`` are merged."""
 
@@ -86,6 +86,20 @@ class DestinationChangeSerializer(SettingsSerializer):
     )
 
 
+class DestinationDraftSerializer(StrictSerializer):
+    """A set-up to try before it is saved."""
+
+    type = serializers.CharField(help_text="A wire name of /destination-types.")
+    config = ConfigField()
+    credentials = CredentialsField(default=dict, help_text="Never shown back.", write_only=True)
+
+
+class DisablingSerializer(StrictSerializer):
+    """Why a destination is disabled."""
+
+    reason = serializers.CharField(default="", allow_blank=True, max_length=200, help_text="Shown with it.")
+
+
 class CheckStepSerializer(serializers.Serializer[Any]):
     """One step of a check."""
 
@@ -94,6 +108,7 @@ class CheckStepSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     hint = serializers.CharField()
     duration_ms = serializers.IntegerField()
+    code = serializers.CharField(default="", help_text="Of what failed, as an attempt has it.")
 
 
 class DestinationCheckSerializer(serializers.Serializer[Any]):
@@ -104,13 +119,46 @@ class DestinationCheckSerializer(serializers.Serializer[Any]):
     check_steps = CheckStepSerializer(many=True)
 
 
+class SetupPartSerializer(serializers.Serializer[Any]):
+    """One way to set the other side up."""
+
+    name = serializers.CharField(help_text="steps: a script for a shell or a database; terraform: a module.")
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
+    text = serializers.CharField()
+
+
+class SetupSerializer(serializers.Serializer[Any]):
+    """What to do on the other side."""
+
+    parts = SetupPartSerializer(many=True)
+    missing = serializers.ListField(
+        child=serializers.CharField(), help_text="Labels of fields for which a stand-in such as YOUR_BUCKET is there."
+    )
+
+
+class NoticeSerializer(serializers.ModelSerializer[Notice]):
+    """Something that operators were told of a destination."""
+
+    class Meta:
+        model = Notice
+        fields = ("id", "kind", "text", "created_at", "sent_at", "sent_through", "problem")
+        read_only_fields = fields
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "kind": {"help_text": "Stable: failing_50, failing_70, failing_90, disabled, recovered."},
+            "sent_at": {"help_text": "When the last channel took it; null: not yet, or there is no channel."},
+            "sent_through": {"help_text": "Channels that took it."},
+            "problem": {"help_text": "Why a channel did not take it."},
+        }
+
+
 class DestinationSerializer(serializers.ModelSerializer[Destination]):
     """A destination as it is shown."""
 
     target = serializers.SerializerMethodField(help_text="Where deliveries go, in one line.")
     config = ConfigField(read_only=True)
     credentials = serializers.SerializerMethodField(
-        help_text="<field>_masked: stars and the last four characters, or null where it is not set."
+        help_text="<field>_masked: stars, with the last four characters of a long key, or null where it is not set. "
+        "Of a service account's key: has_service_account_key and service_account_email."
     )
     credentials_error = serializers.SerializerMethodField(help_text="Why the stored credentials do not open, or empty.")
     check_steps = CheckStepSerializer(many=True)
@@ -129,8 +177,8 @@ class DestinationSerializer(serializers.ModelSerializer[Destination]):
         """Return one line without secrets."""
         return services.target_of(row)
 
-    @extend_schema_field({"type": "object", "additionalProperties": {"type": ["string", "null"]}})
-    def get_credentials(self, row: Destination) -> dict[str, str | None]:
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": ["string", "boolean", "null"]}})
+    def get_credentials(self, row: Destination) -> dict[str, Any]:
         """Return the masks; nothing where the stored credentials do not open."""
         try:
             return services.masked_credentials(row)
@@ -150,12 +198,18 @@ class DestinationCreatedSerializer(DestinationSerializer):
     """A new destination, with the secret that the hub made for it."""
 
     signing_secret = serializers.CharField(
-        read_only=True, required=False, help_text="Shown this once; only where the type signs and none was sent."
+        required=False, help_text="Shown this once; only where the type signs and none was sent."
     )
 
     class Meta(DestinationSerializer.Meta):
         fields = (*DestinationSerializer.Meta.fields, "signing_secret")
         read_only_fields = fields
+
+
+class DestinationsCreatedSerializer(serializers.Serializer[Any]):
+    """New destinations, in the order in which they were sent."""
+
+    data = DestinationCreatedSerializer(many=True)  # type: ignore[assignment]  # DRF takes declared fields off the class
 
 
 class SecretRotationSerializer(StrictSerializer):
@@ -178,6 +232,13 @@ class FieldChoiceSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
 
 
+class OnlyIfSerializer(serializers.Serializer[Any]):
+    """The choice that a field belongs to."""
+
+    field = serializers.CharField(help_text="A field of the config.")
+    values = serializers.ListField(child=serializers.CharField())
+
+
 class DestinationFieldSerializer(serializers.Serializer[Any]):
     """One field of a config or of credentials."""
 
@@ -187,12 +248,16 @@ class DestinationFieldSerializer(serializers.Serializer[Any]):
     help = serializers.CharField()
     placeholder = serializers.CharField()
     required = serializers.BooleanField()  # type: ignore[assignment]  # as above
-    default = serializers.JSONField(allow_null=True)
+    default = serializers.JSONField(help_text="In force where the field is empty; of any kind, or null.")
     secret = serializers.BooleanField(help_text="Never shown back.")
     generated = serializers.BooleanField(help_text="Made by the hub where it is left empty.")
     multiline = serializers.BooleanField()
+    upload = serializers.BooleanField(help_text="A file's text; JSON may also be sent as an object.")
     advanced = serializers.BooleanField()
     choices = FieldChoiceSerializer(many=True)
+    only_if = OnlyIfSerializer(
+        allow_null=True, help_text="Asked for, and required, only while that field has one of these values."
+    )
     minimum = serializers.FloatField(allow_null=True)
     maximum = serializers.FloatField(allow_null=True)
 
@@ -208,6 +273,7 @@ class DestinationTypeSerializer(serializers.Serializer[Any]):
     credentials = DestinationFieldSerializer(many=True)
 
 
+@extend_schema_serializer(many=False)
 class DestinationTypeListSerializer(serializers.Serializer[Any]):
     """Every destination type."""
 
@@ -241,8 +307,10 @@ def _field_of(field: SpecField) -> dict[str, Any]:
         "secret": about.secret,
         "generated": about.generated,
         "multiline": about.multiline,
+        "upload": about.upload,
         "advanced": about.advanced,
         "choices": [{"value": value, "label": label} for value, label in about.choices],
+        "only_if": about.only_if and asdict(about.only_if),
         "minimum": about.minimum,
         "maximum": about.maximum,
     }

@@ -6,23 +6,27 @@ which never holds a credential. Whatever needs the network is done before the tr
 
 import base64
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from destinations import checking, egress
+from destinations import checking
+from destinations.access.limits import refuse_beyond
 from destinations.adapters.base import Limits, Step
 from destinations.adapters_of import AdapterCache as AdapterCache
 from destinations.adapters_of import Unusable as Unusable
 from destinations.adapters_of import build_adapter as build_adapter
-from destinations.adapters_of import config_of
+from destinations.adapters_of import config_of, make_adapter
 from destinations.crypto import SealError
+from destinations.identity import current_identity
 from destinations.models import Destination
+from destinations.notices import tell_disabled
 from destinations.rules import (
     NAME_TAKEN,
     Errors,
@@ -36,17 +40,22 @@ from destinations.rules import (
     without_blanks,
 )
 from destinations.rules import Refused as Refused
+from destinations.rules import look_up_ahead as look_up_ahead
 from destinations.rules import register_lookup as register_lookup
+from destinations.secrets_about import masked_credentials as masked_credentials
+from destinations.secrets_about import noted
 from destinations.signals import destination_deleted
-from destinations.specs import SpecField, load, masked, spec_fields
-from destinations.writing import changing, present, save, unique_name
+from destinations.specs import load, spec_fields
+from destinations.writing import changing, free, present, save, unique_name
 
 # What every type has besides config and credentials.
 SETTINGS = (
     "name", "event_types", "sources", "schedule", "timeout_s", "concurrency", "disable_after_hours", "active", "paused",
 )  # fmt: skip
-_HEALTHY = {"consecutive_failures": 0, "failing_since": None, "paused_until": None, "pause_reason": ""}
-_UNCHECKED: dict[str, Any] = {"checked_at": None, "check_passed": None, "check_steps": []}
+_HEALTHY = {
+    "consecutive_failures": 0, "failing_since": None, "paused_until": None, "pause_reason": "", "warned_percent": 0,
+}  # fmt: skip
+_UNCHECKED: dict[str, Any] = {"checked_at": None, "check_passed": None, "check_steps": [], "proven_at": None}
 NAME_LENGTH = 100
 SIGNING_SECRET = "signing_secret"  # noqa: S105  # the field's name
 
@@ -59,27 +68,48 @@ class Created:
     secrets: dict[str, str]
 
 
-def create_destination(
-    *, type: str, name: str, config: dict[str, Any], credentials: dict[str, Any], by: Any = None, **settings: Any
+def create_destination(*, by: Any = None, **values: Any) -> Created:
+    """Make a destination; raise ``Refused`` with what to change, per field. ``values`` are those of ``prepared``."""
+    created = prepared(by=by, **values)
+    keep(created, by)
+    return created
+
+
+def prepared(
+    *,
+    type: str,
+    name: str,
+    config: dict[str, Any],
+    credentials: dict[str, Any],
+    by: Any = None,
+    id: UUID | None = None,
+    **settings: Any,
 ) -> Created:
-    """Make a destination; raise ``Refused`` with what to change, per field.
+    """Return a destination that can be kept, with the secrets made for it; raise ``Refused``.
 
     A blank field takes its default; a secret that the hub can make and that is blank is made.
-    ``settings`` are the names in ``SETTINGS``. ``by`` is the user of the history record.
+    ``settings`` are the names in ``SETTINGS``. ``by`` is the user of the history record. ``id`` is
+    one that the hub gave out before (``destinations.drafts``), for nobody else to choose.
     """
+    refuse_beyond(by, settings.get("sources", []))
     kind = kind_of(type)
     config = without_blanks(cleaned(kind.config_spec, config, "config"))
     credentials = without_blanks(cleaned(kind.credentials_spec, credentials, "credentials"))
     secrets = _made_secrets(kind, credentials)
-    row = Destination(type=type, config=config)
+    row = Destination(type=type, config=config, **({"id": free(id)} if id else {}))
     _put(row, {"credentials": credentials | secrets, "link_secret": _new_link_secret()})
+    row.secrets_about = noted({}, credentials | secrets, by)
     together(
         lambda: _apply_settings(row, {"name": name, **settings}, by),
         lambda: judge(kind, config, credentials | secrets),
     )
-    with unique_name(row), transaction.atomic():
-        save(row, by, "created")
     return Created(row, secrets)
+
+
+def keep(created: Created, by: Any = None) -> None:
+    """Write a new destination; raise ``Refused`` where somebody else took its name meanwhile."""
+    with unique_name(created.destination), transaction.atomic():
+        save(created.destination, by, "created")
 
 
 def update_destination(destination: Destination, *, by: Any = None, **changes: Any) -> Destination:
@@ -93,9 +123,13 @@ def update_destination(destination: Destination, *, by: Any = None, **changes: A
     row = present(destination)
     if changes.pop("type", row.type) != row.type:
         raise Refused({"type": ["The type of a destination is fixed. Make a new destination."]}, code="type_is_fixed")
+    if "sources" in changes:
+        refuse_beyond(by, changes["sources"])
     reason = _reason(changes)
     settings = {name: value for name, value in changes.items() if name not in ("config", "credentials")}
     values = together(lambda: _merged(row, changes), lambda: _apply_settings(row, settings, by))
+    if "credentials" in values:
+        values["secrets_about"] = noted(row.secrets_about, changes["credentials"], by)
     with unique_name(row), changing(row, by, reason) as fresh:
         if fresh.version != row.version:
             raise Refused({"": ["It was changed by somebody else meanwhile. Load it again."]}, code="conflict")
@@ -111,7 +145,7 @@ def delete_destination(destination: Destination, by: Any = None) -> None:
     with changing(destination, by, "deleted") as row:
         row.deleted_at = timezone.now()
         row.active, row.disabled_reason = False, "Deleted."
-        row.credentials, row.link_secret = {}, {}
+        row.credentials, row.link_secret, row.secrets_about = {}, {}, {}
         suffix = f" (deleted {row.pk})"
         row.name = row.name[: NAME_LENGTH - len(suffix)] + suffix
         transaction.on_commit(lambda: destination_deleted.send_robust(Destination, destination_id=row.pk))
@@ -145,6 +179,8 @@ def disable(destination: Destination, by: Any = None, reason: str = "") -> Desti
     with changing(destination, by, f"disabled: {reason}" if reason else "disabled", deleted_too=True) as row:
         if row.active:
             row.active, row.disabled_reason = False, reason[:200] or _disabled_by(by)
+            if by is None and reason:  # nobody did it who would know
+                tell_disabled(row)
     return row
 
 
@@ -162,6 +198,7 @@ def rotate_signing_secret(destination: Destination, grace_s: int = 24 * 3600, by
         kept = {"previous_signing_secret": previous, "previous_valid_until": ends} if grace_s and previous else {}
         others = {name: value for name, value in held.items() if not name.startswith("previous_")}
         row.credentials = {**others, **kept, SIGNING_SECRET: secret}
+        row.secrets_about = noted(row.secrets_about, {SIGNING_SECRET: secret}, by)
     return secret
 
 
@@ -180,11 +217,17 @@ def revoke_payload_links(destination: Destination, by: Any = None) -> Destinatio
 
 
 # --- looking ----------------------------------------------------------------------------------
-def check_destination(destination: Destination) -> list[Step]:
-    """Try the stored set-up step by step, for at most 15 s, and keep the result on the row."""
+def check_destination(
+    destination: Destination, tell: Callable[[Step], None] | None = None, noted: bool = True
+) -> list[Step]:
+    """Try the stored set-up step by step, for at most 15 s, and keep the result on the row where it is to be noted.
+
+    ``tell`` is called with each step as soon as it is done.
+    """
     row = present(destination)
     try:
-        steps = checking.run_check(build_adapter(row, checking.BUDGET_S), _secrets(row.type, row.credentials))
+        adapter, secrets = build_adapter(row, checking.BUDGET_S), _secrets(row.type, row.credentials)
+        steps = checking.run_check(adapter, secrets, checking.BUDGET_S, tell)
     except Unusable as error:
         raise Refused({"": [str(error)]}, code="unusable") from error
     result = {
@@ -193,30 +236,35 @@ def check_destination(destination: Destination) -> list[Step]:
         "check_steps": [checking.as_row(step) for step in steps],
     }
     # Not on a row that was changed meanwhile: the result is not about that set-up.
-    Destination.objects.filter(pk=row.pk, version=row.version).update(**result)
+    if noted:
+        Destination.objects.filter(pk=row.pk, version=row.version).update(**result)
     _put(destination, result)
     return steps
 
 
-def check_draft(type: str, config: dict[str, Any], credentials: dict[str, Any]) -> list[Step]:
-    """Try a set-up that is not saved, for at most 15 s; raise ``Refused`` where it could not be saved."""
+def check_draft(type: str, config: dict[str, Any], credentials: dict[str, Any], destination_id: str = "") -> list[Step]:
+    """Try a set-up that is not saved, for at most 15 s; raise ``Refused`` where it could not be saved.
+
+    ``destination_id`` is the one that it is going to have: a role's external id is made from it.
+    """
     kind = kind_of(type)
     config = without_blanks(cleaned(kind.config_spec, config, "config"))
     credentials = without_blanks(cleaned(kind.credentials_spec, credentials, "credentials"))
     credentials |= _made_secrets(kind, credentials)
     judge(kind, config, credentials)
-    adapter = kind(
+    adapter = make_adapter(
+        kind,
         load(kind.config_spec, config),
         load(kind.credentials_spec, credentials),
         Limits(timeout_s=checking.BUDGET_S),
-        egress.current_policy(),
+        destination_id,
     )
     return checking.run_check(adapter, _secrets(type, credentials))
 
 
 def setup_text(destination: Destination) -> str:
     """Return what the operator pastes on the other side, filled in; raise ``Unusable``."""
-    return kind_of(destination.type).setup(config_of(destination))
+    return kind_of(destination.type).setup_for(config_of(destination), current_identity(str(destination.pk)))
 
 
 def target_of(destination: Destination) -> str:
@@ -229,23 +277,6 @@ def target_of(destination: Destination) -> str:
         return adapter.target()
     finally:
         adapter.close()
-
-
-def masked_credentials(destination: Destination) -> dict[str, str | None]:
-    """Return ``<field>_masked`` of each credential: stars and four characters, or ``None`` where it is not set.
-
-    Raises ``SealError`` where the stored credentials do not open.
-    """
-    stored = destination.credentials
-    fields = spec_fields(kind_of(destination.type).credentials_spec)
-    return {f"{field.name}_masked": _mask(field, stored.get(field.name)) for field in fields}
-
-
-def _mask(field: SpecField, value: Any) -> str | None:
-    if not value:
-        return None
-    # The end of a key file says nothing: every one of them ends alike.
-    return "****" if field.about.multiline else masked(str(value))
 
 
 def has_signing_secret(kind: Kind) -> bool:

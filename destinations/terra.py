@@ -24,11 +24,19 @@ OTHER_TYPES = (
 )  # fmt: skip
 EVENT_TYPES = DATA_TYPES + USER_TYPES + OTHER_TYPES
 
+# The user of the samples that a hub makes itself, and who that was before a user_reauth: nobody.
+SAMPLE_USER, SAMPLE_USER_BEFORE = "hub-sample", "hub-sample-old"
+
 # Terra's page, *Destinations*, "IP Whitelisting", and the one address of a later list.
 TERRA_ADDRESSES = (
     "18.133.218.210", "18.169.82.189", "18.132.162.19", "18.130.218.186", "13.43.183.154",
     "3.11.208.36", "35.214.201.105", "35.214.230.71", "35.214.252.53", "35.214.229.114",
 )  # fmt: skip
+
+
+def is_sample_user(user_id: str) -> bool:
+    """Tell whether a user id is of a hub's own samples."""
+    return user_id in (SAMPLE_USER, SAMPLE_USER_BEFORE)
 
 
 class InvalidPayload(ValueError):
@@ -81,6 +89,7 @@ class Summary:
     reference_id: str
     provider: str
     event_id: str
+    old_user_id: str = ""  # user_reauth only: the id that was replaced
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -111,18 +120,25 @@ def _parse_text(text: str) -> Any:
         raise InvalidPayload("The body's arrays or objects are nested too deeply.") from error
 
 
+def _refuse_constant(name: str) -> Any:
+    raise InvalidPayload(f"The body is not JSON: {name} is no JSON value.")
+
+
+# Made once: json.loads makes a decoder for each call.
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_decode_long = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=float).decode
+
+
 def _loads(text: str) -> Any:
+    if text.startswith("\ufeff"):
+        raise InvalidPayload("The body is not JSON: it starts with a byte order mark.")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _decode(text)
     except (json.JSONDecodeError, InvalidPayload):
         raise
     except ValueError:
         # A whole number of more than 4,300 digits: right JSON, and none of the fields we read.
-        return json.loads(text, parse_constant=_refuse_constant, parse_int=float)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise InvalidPayload(f"The body is not JSON: {name} is no JSON value.")
+        return _decode_long(text)
 
 
 def summarize(body: bytes) -> Summary:
@@ -136,7 +152,13 @@ def summarize(body: bytes) -> Summary:
         reference_id=reference or "",
         provider=(user and user.provider) or "",
         event_id=_lab_event_id(value) or "",
+        old_user_id=_old_user_id(value) or "",
     )
+
+
+def _old_user_id(value: Mapping[str, Any]) -> str | None:
+    old = _user(value.get("old_user")) if value["type"] == "user_reauth" else None
+    return old.user_id if old else None
 
 
 def _reference_outside_user(value: Mapping[str, Any]) -> str | None:

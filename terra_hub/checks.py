@@ -7,7 +7,14 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from destinations.crypto import SealError, key_ring
+from terra_hub import notify
+from terra_hub.payload_store import missing_settings
+from webhooks.keeping.retention.lives import problems
 
+_SETTINGS = "README.md has the table of settings, docs/payloads.md what each store needs."
+COLLECT = "Run once for each version: python manage.py collectstatic --noinput"
+_LOCAL = ("http://localhost", "http://127.0.0.1")
+SCHEDULE_HOURS = 28  # the default retry schedule with its jitter, rounded up: destinations.models
 _WIDEST = 8  # a prefix shorter than this opens a whole region of the address space
 
 
@@ -36,10 +43,25 @@ def _is_wide(entry: str) -> bool:
         return False
 
 
+@register(Tags.files)
+def payload_store_is_complete(**_: Any) -> list[CheckMessage]:
+    """Refuse a payload store without the settings that it needs."""
+    return [Error(f"PAYLOAD_STORE is {settings.PAYLOAD_STORE}, and {missing}", hint=_SETTINGS, id="hub.E004")
+            for missing in missing_settings(settings)]  # fmt: skip
+
+
+@register(Tags.security)
+def retention_makes_sense(**_: Any) -> list[CheckMessage]:
+    """Refuse lives of data that contradict each other: what would be removed, nobody would have meant."""
+    return [
+        Error(problem, hint=f"{hint} docs/retention.md has the rules.", id="hub.E011") for problem, hint in problems()
+    ]
+
+
 @register(Tags.security, deploy=True)
 def sqlite_in_production(**_: Any) -> list[CheckMessage]:
     """Warn of SQLite where others reach the hub: one host only, and one writer at a time."""
-    local = settings.PUBLIC_URL.startswith(("http://localhost", "http://127.0.0.1"))
+    local = settings.PUBLIC_URL.startswith(_LOCAL)
     if "sqlite" not in settings.DATABASES["default"]["ENGINE"] or local:
         return []
     hint = "DATABASE_URL=postgres://… SQLite works on one host with one web process; never share its file."
@@ -47,6 +69,76 @@ def sqlite_in_production(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def google_is_google(**_: Any) -> list[CheckMessage]:
+    """Refuse test servers in Google's place in production: they would get what service accounts sign."""
+    names = [name for name in ("GCS_ENDPOINT", "GCS_TOKEN_ENDPOINT") if getattr(settings, name)]
+    return [Error(f"{name} is set: it is for tests.", hint=f"Unset {name}.", id="hub.E005") for name in names]
+
+
+@register(Tags.security, deploy=True)
+def payloads_travel_by_tls(**_: Any) -> list[CheckMessage]:
+    """Warn of a payload store to which health data goes in clear."""
+    names = [name for name in ("PAYLOAD_S3_ENDPOINT", "PAYLOAD_GCS_ENDPOINT") if _is_in_clear(getattr(settings, name))]
+    hint = "Use https:// unless nobody else is on that network."
+    return [Warning(f"{name} is http://: payloads go over the network in clear.", hint=hint, id="hub.W002")
+            for name in names]  # fmt: skip
+
+
+def _is_in_clear(url: str) -> bool:
+    return url.startswith("http://") and not url.startswith(_LOCAL)
+
+
+@register(Tags.security, deploy=True)
+def the_news_of_a_deauth_goes_out(**_: Any) -> list[CheckMessage]:
+    """Warn of an erasure that comes before a deauth's own deliveries have used up their retries."""
+    hours, whole = settings.ERASE_AFTER_DEAUTH_HOURS, SCHEDULE_HOURS
+    if not 0 < hours < whole:
+        return []
+    hint = f"Retries take up to {whole} hours: set {whole} or more, or 0 for never."
+    return [Warning(f"ERASE_AFTER_DEAUTH_HOURS is {hours:g}: a destination that is down may never hear of the deauth.",
+                    hint=hint, id="hub.W006")]  # fmt: skip
+
+
+@register(Tags.security, deploy=True)
 def demo_is_off(**_: Any) -> list[CheckMessage]:
     """Refuse the demonstration's echo page in production."""
     return [Error("DEMO_ECHO is on.", hint="Unset DEMO_ECHO.", id="hub.E003")] if settings.DEMO_ECHO else []
+
+
+@register(Tags.staticfiles, deploy=True)
+def static_files_are_collected(**_: Any) -> list[CheckMessage]:
+    """Warn of pages whose styles and scripts are sent uncompressed, out of the packages."""
+    if not settings.WHITENOISE_USE_FINDERS:
+        return []
+    return [Warning(f"{settings.STATIC_ROOT} has no static files: a page of the admin weighs over 1 MB.",
+                    hint=COLLECT, id="hub.W004")]  # fmt: skip
+
+
+@register(Tags.security)
+def aws_identity_is_whole(**_: Any) -> list[CheckMessage]:
+    """Refuse half an identity at AWS, and a word that allows nothing."""
+    names = ("HUB_AWS_ARN", "HUB_AWS_ACCESS_KEY_ID", "HUB_AWS_SECRET_ACCESS_KEY")
+    missing = [name for name in names if not getattr(settings, name)]
+    found: list[CheckMessage] = []
+    if 0 < len(missing) < len(names):
+        found.append(
+            Error(f"The hub's user at AWS lacks {', '.join(missing)}.", hint="Set all three or none.", id="hub.E006")
+        )
+    if settings.HUB_AWS_AMBIENT not in ("", "allowed"):
+        hint = "Set it to allowed, or unset it."
+        found.append(Error(f"HUB_AWS_AMBIENT is {settings.HUB_AWS_AMBIENT!r}.", hint=hint, id="hub.E007"))
+    return found
+
+
+@register(Tags.security)
+def notices_can_leave(**_: Any) -> list[CheckMessage]:
+    """Refuse channels of notices that are half set or malformed: nobody would be told, and nobody would know."""
+    return [Error(problem, hint=hint, id="hub.E010") for problem, hint in notify.problems_of(settings)]
+
+
+@register(Tags.security, deploy=True)
+def notices_travel_by_tls(**_: Any) -> list[CheckMessage]:
+    """Warn of a webhook for notices whose address, which is a secret, goes over the network in clear."""
+    hint = "Use https:// unless nobody else is on that network."
+    clear = _is_in_clear(settings.NOTIFY_WEBHOOK_URL)
+    return [Warning("NOTIFY_WEBHOOK_URL is http://.", hint=hint, id="hub.W003")] if clear else []

@@ -6,9 +6,10 @@ import environ
 
 # WAL lets the worker read while the server writes; FULL makes a commit survive a power cut,
 # which a 2XX promises. https://www.sqlite.org/pragma.html#pragma_synchronous
+# What is deleted is overwritten: an erased person is not to be read from the file's free pages.
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000; "
-    "PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864;"
+    "PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=ON;"
 )
 
 
@@ -33,7 +34,7 @@ def _postgres_options(pool_size: int) -> dict[str, Any]:
     return {
         # The pool doubles the wait between its tries to connect for as long as reconnect_timeout: five minutes
         # unless said, in which a database that is back would go unused for minutes (18 s after an outage of 40 s).
-        "pool": {"min_size": 1, "max_size": pool_size, "timeout": 5, "reconnect_timeout": 2},
+        "pool": {"min_size": 1, "max_size": pool_size, "timeout": 2, "reconnect_timeout": 2},
         "connect_timeout": 5,
         "application_name": "terra-hub",
     }

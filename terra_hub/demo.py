@@ -6,7 +6,6 @@ import secrets
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,11 +16,11 @@ from destinations.models import Destination
 from destinations.services import create_destination
 from destinations.signatures import terra_hmac
 from webhooks.models import Source
+from webhooks.receiving.samples import sample_of
 from webhooks.receiving.sources import add_signing_secret, create_source
 
 SLUG = "demo"
-SAMPLES = Path(__file__).parent / "samples"
-FIRST_EVENTS = ("auth", "sleep-full", "daily-full", "activity-full", "body-full", "healthcheck")
+FIRST_EVENTS = ("auth", "sleep", "daily", "activity", "body", "healthcheck")  # their types
 FAILING_SCHEDULE = [5, 15, 60]
 
 
@@ -82,7 +81,7 @@ def post_first_events(url: str, signing_secret: str) -> None:
 
 def post_sample(url: str, signing_secret: str, sample: str, trace_id: str) -> dict[str, Any]:
     """Post one sample as Terra would; return the hub's answer."""
-    body = json.dumps(json.loads((SAMPLES / f"{sample}.json").read_bytes())).encode()
+    body = json.dumps(sample_of(sample)).encode()
     now = str(int(time.time()))
     headers = {
         "Content-Type": "application/json",
@@ -112,7 +111,7 @@ def wait_until_up(url: str, timeout_s: float = 30) -> bool:
 
 
 def random_sample() -> str:
-    """Return the name of one of the samples."""
+    """Return the type of one of the samples."""
     return secrets.choice(FIRST_EVENTS)
 
 

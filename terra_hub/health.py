@@ -1,103 +1,108 @@
-"""``/healthz`` (the process answers) and ``/readyz`` (it can do its work): for machines and people."""
+"""How the hub is, for machines and people: ``/readyz`` and the page ``/health``. (``/healthz``: ``terra_hub.threads``.)
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+Both run the checks of ``terra_hub.healthchecks``: ``/readyz`` those on which its work stands, the page all of them.
+"""
 
-from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, JsonResponse
+from collections.abc import Iterable, Mapping
 
-from destinations.crypto import SealError, key_ring
-from webhooks.delivering import outbox
-from webhooks.durability import unsafe_settings
-from webhooks.models import Worker
+from django.conf import settings
+from django.contrib import admin
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
 
-WORKER_SEEN_WITHIN = timedelta(seconds=60)
-LATE_AFTER = timedelta(seconds=60)
+from destinations.apibase import BasicAuthentication
+from destinations.shown import Chip, Tone
+from terra_hub.healthchecks import CHECKS, Check, Finding, Level, Unwell
+from webhooks.sql import renew_connections
+
+CHIPS: Mapping[Level, Chip] = {
+    Level.OK: Chip("Fine", "check_circle", Tone.GOOD),
+    Level.WAITING: Chip("Nothing yet", "hourglass_empty", Tone.QUIET),
+    Level.SKIPPED: Chip("Not tried", "block", Tone.QUIET),
+    Level.WARNING: Chip("Look at it", "warning", Tone.WARN),
+    Level.FAILED: Chip("Act", "error", Tone.BAD),
+}
+AWAY = Finding(Level.FAILED, "Not asked: the database is away.", fix="Mend the database first.")
+_NEVER_STORED = {"Cache-Control": "no-store"}
 
 
-class Unwell(Exception):
-    """What is wrong and what to do."""
-
-
-def healthz(request: HttpRequest) -> JsonResponse:
-    """Say that this process answers. Never asks the database."""
-    return JsonResponse({"status": "ok"})
+class Silent(Finding):
+    """The database gave no answer."""
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
     """Say whether events can be stored and are being delivered, with the cause where not."""
-    checks = {name: _result(check) for name, check in CHECKS.items()}
-    ready = all(item["ok"] for item in checks.values())
+    found = findings(check for check in CHECKS if check.ready)
+    ready = all(one.level is not Level.FAILED for one in found.values())
+    checks = {name: {"ok": one.level is not Level.FAILED, "detail": one.text} for name, one in found.items()}
     body = {"status": "ready" if ready else "not ready", "checks": checks}
-    return JsonResponse(body, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
+    return JsonResponse(body, status=200 if ready else 503, headers=_NEVER_STORED)
 
 
-def _result(check: Callable[[], str]) -> dict[str, object]:
+def page(request: HttpRequest) -> HttpResponse:
+    """Show every check with its cause and what to do, as a page of the admin or as the same facts in JSON."""
+    as_json = request.GET.get("format") == "json" or request.headers.get("Accept", "").startswith("application/json")
+    if not as_json:
+        return admin.site.admin_view(_page)(request)
+    if admin.site.has_permission(request) or _has_password(request):
+        return _json()
+    headers = _NEVER_STORED | ({"WWW-Authenticate": 'Basic realm="hub"'} if settings.API_BASIC_AUTH else {})
+    return JsonResponse({"status": "not logged in"}, status=401, headers=headers)
+
+
+def _has_password(request: HttpRequest) -> bool:
+    """Tell whether a program sent the password of somebody of the admin, where the operator allows that."""
+    if not settings.API_BASIC_AUTH:
+        return False
     try:
-        return {"ok": True, "detail": check()}
-    except Unwell as error:
-        return {"ok": False, "detail": str(error)}
+        known = BasicAuthentication().authenticate(Request(request))
+    except APIException:
+        return False
+    return bool(known and known[0].is_active and known[0].is_staff)
+
+
+def _page(request: HttpRequest) -> HttpResponse:
+    found = findings(CHECKS)
+    rows = [(name, CHIPS[one.level], one) for name, one in found.items()]
+    context = {"title": "Health", "rows": rows, "overall": CHIPS[worst(found)], "checked_at": timezone.now()}
+    shown = {**admin.site.each_context(request), **context}
+    return TemplateResponse(request, "hub/health.html", shown, headers=_NEVER_STORED)
+
+
+def _json() -> JsonResponse:
+    found = findings(CHECKS)
+    checks = [{"check": name, **one.as_dict()} for name, one in found.items()]
+    body = {"status": worst(found).value, "checked_at": timezone.now().isoformat(), "checks": checks}
+    return JsonResponse(body, headers=_NEVER_STORED)
+
+
+def findings(checks: Iterable[Check]) -> dict[str, Finding]:
+    """Run checks in order; return what each found, by its name."""
+    found: dict[str, Finding] = {}
+    for check in checks:
+        away = check.needs_database and isinstance(found["database"], Silent)  # else each would wait for it in turn
+        found[check.name] = AWAY if away else _found(check)
+    return found
+
+
+def worst(found: Mapping[str, Finding]) -> Level:
+    """Return the gravest level of all findings: what nothing was heard of yet is fine."""
+    levels = {one.level for one in found.values()}
+    return next((level for level in (Level.FAILED, Level.WARNING) if level in levels), Level.OK)
+
+
+def _found(check: Check) -> Finding:
+    try:
+        return check.run()
+    except Unwell as unwell:
+        return unwell.finding
     except (DatabaseError, InterfaceError) as error:
-        return {"ok": False, "detail": f"The database does not answer ({type(error).__name__})."}
-
-
-def _database() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    problems = unsafe_settings()
-    if problems:
-        raise Unwell(" ".join(problems))
-    return connection.vendor
-
-
-def _migrations() -> str:
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if missing:
-        raise Unwell(f"{len(missing)} migrations are not applied. Run: python manage.py migrate")
-    return "all applied"
-
-
-def _keys() -> str:
-    try:
-        return f"sealing with {key_ring().active_key_id}"
-    except SealError as error:
-        raise Unwell(str(error)) from error
-
-
-def _worker() -> str:
-    seen_at = Worker.objects.order_by("-seen_at").values_list("seen_at", flat=True).first()
-    if seen_at is None:
-        raise Unwell("No worker runs. Start one: python manage.py worker")
-    age = outbox.now() - seen_at
-    if age > WORKER_SEEN_WITHIN:
-        raise Unwell(f"No worker was seen for {age.total_seconds():.0f} s. Start one: python manage.py worker")
-    return f"seen {max(0, age.total_seconds()):.0f} s ago"
-
-
-def _oldest_due() -> str:
-    due = oldest_due()
-    if due is None:
-        return "nothing is due"
-    late = outbox.now() - due
-    if late > LATE_AFTER:
-        raise Unwell(f"The oldest due delivery is {late.total_seconds():.0f} s late.")
-    return f"the oldest is {max(0, late.total_seconds()):.0f} s late"
-
-
-def oldest_due() -> datetime | None:
-    """Return since when the oldest delivery is due that its destination would take; ``None``: none is."""
-    now = outbox.now()
-    return min(
-        (item.next_attempt_at for item in outbox.due_destinations() if item.next_attempt_at <= now), default=None
-    )
-
-
-CHECKS: dict[str, Callable[[], str]] = {
-    "database": _database,
-    "migrations": _migrations,
-    "credential keys": _keys,
-    "worker": _worker,
-    "oldest due delivery": _oldest_due,
-}
+        renew_connections()
+        return Silent(
+            Level.FAILED, f"The database does not answer ({type(error).__name__}).",
+            "It is down, unreachable, or refuses the hub's user.", "Start it, and look at DATABASE_URL.",
+        )  # fmt: skip

@@ -1,20 +1,27 @@
 """``make run`` and ``make demo-event``: the hub on one machine, with nothing set up before.
 
 ``python -m terra_hub.local run`` keeps what it makes under ``.run/``: the database, the payload
-store, and ``keys.env`` with mode 600. Environment variables that are set win over that file.
+store, the collected static files, and ``keys.env`` with mode 600. Environment variables that are set win
+over that file.
 """
 
 import base64
+import hashlib
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
+
+from terra_hub.entry import ENVIRONMENT_FILE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 RUN_DIR = BASE_DIR / ".run"
 KEYS_FILE = RUN_DIR / "keys.env"
+STATIC_DIR = RUN_DIR / "static"
 
 
 def main() -> None:
@@ -23,29 +30,54 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
         raise SystemExit(f"usage: python -m terra_hub.local {'|'.join(commands)}")
-    prepare_environment()
+    made = prepare_environment()
     import django
 
     django.setup()
+    if name == "run":
+        _refuse_taken_port()
+        write_environment(made)
     commands[name]()
 
 
-def prepare_environment() -> None:
-    """Set what the settings read: local keys, the local address, the demonstration."""
+def demo_wanted() -> bool:
+    """Tell whether the demonstration is made: unless ``DEMO=0`` asks for an empty hub."""
+    return os.environ.get("DEMO", "1").strip().lower() not in ("0", "false", "no", "off")
+
+
+def prepare_environment() -> dict[str, str]:
+    """Set what the settings read: local keys, the local address, the demonstration.
+
+    Return what was set here: what was set before is not among it.
+    """
     port = os.environ.setdefault("PORT", "8000")
     local = _local_keys() | {
         "DJANGO_SETTINGS_MODULE": "terra_hub.settings",
         "DATABASE_URL": f"sqlite:///{RUN_DIR / 'hub.sqlite3'}",
         "PAYLOAD_DIR": str(RUN_DIR / "payloads"),
+        "STATIC_ROOT": str(_static_root()),
         "PUBLIC_URL": f"http://localhost:{port}",
         "EGRESS_ALLOW": "127.0.0.0/8,::1",
-        "DEMO_ECHO": "true",
+        "DEMO_ECHO": "true" if demo_wanted() else "false",
         "API_BASIC_AUTH": "true",
         "LOG_LEVEL": "WARNING",
     }
-    for name, value in local.items():
-        if f"{name}_FILE" not in os.environ:
-            os.environ.setdefault(name, value)
+    made = {name: local[name] for name in local if not {name, f"{name}_FILE"} & os.environ.keys()}
+    os.environ.update(made)
+    return made
+
+
+def write_environment(made: dict[str, str]) -> None:
+    """Write what was set here for the command line, for this user alone.
+
+    Whoever brings keys or a database of their own brings them to the command line as well: nothing of theirs is
+    written, and no file is left that would lead to another database.
+    """
+    if "SECRET_KEY" not in made:
+        return  # then the command line takes no file either
+    ENVIRONMENT_FILE.unlink(missing_ok=True)
+    if "DATABASE_URL" in made:
+        _write_private(ENVIRONMENT_FILE, made)
 
 
 def _local_keys() -> dict[str, str]:
@@ -63,34 +95,78 @@ def _write_keys() -> None:
         "CREDENTIAL_KEYS": f"local:{base64.b64encode(os.urandom(32)).decode()}",
         "DEMO_SIGNING_SECRET": secrets.token_hex(24),
     }
-    handle = os.open(KEYS_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.writelines(f"{name}={value}\n" for name, value in made.items())
+    _write_private(KEYS_FILE, made)
+
+
+def _write_private(path: Path, values: dict[str, str]) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.writelines(f"{name}={value}\n" for name, value in values.items())
+
+
+def _static_root() -> Path:
+    """Return the folder for the static files of this very state of the sources: one more for each change of them."""
+    own = BASE_DIR / "terra_hub" / "static"
+    files = [BASE_DIR / "requirements.txt", *sorted(path for path in own.rglob("*") if path.is_file())]
+    state = hashlib.sha256()
+    for path in files:
+        state.update(f"{path.relative_to(BASE_DIR)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return STATIC_DIR / state.hexdigest()[:16]
+
+
+def _collect_static_files() -> None:
+    """Compress what pages load, once: a page of the admin weighs a quarter of what it would else."""
+    root = Path(os.environ.get("STATIC_ROOT", ""))
+    if root.parent != STATIC_DIR or root.exists():
+        return  # collected, or a folder of somebody's own
+    shutil.rmtree(STATIC_DIR, ignore_errors=True)  # of earlier sources
+    STATIC_DIR.mkdir()
+    # Beside its place, and then moved: whoever breaks this off leaves no half of it behind.
+    beside = Path(tempfile.mkdtemp(dir=RUN_DIR, prefix="static-"))
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0", "--ignore", "*.map"]
+    try:
+        subprocess.run(command, cwd=BASE_DIR, env=os.environ | {"STATIC_ROOT": str(beside)}, check=True)  # noqa: S603
+        beside.rename(root)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def run() -> None:
-    """Migrate, make the demonstration, and serve until Ctrl-C."""
-    from django.core.management import CommandError, call_command
+    """Migrate, make the demonstration unless ``DEMO=0``, and serve until Ctrl-C."""
+    from django.core.management import call_command
     from django.db import connections
 
-    from destinations.services import Refused
     from terra_hub import demo
+
+    _collect_static_files()
+    call_command("migrate", verbosity=0)
+    username = os.environ.get("DJANGO_SUPERUSER_USERNAME", "admin")
+    made = demo.administrator(username, os.environ.get("DJANGO_SUPERUSER_PASSWORD", ""))
+    if demo_wanted():
+        _make_demo()
+    connections.close_all()
+    threading.Thread(target=_greet, args=(username, made), daemon=True).start()
+    raise SystemExit(_serve())
+
+
+def _refuse_taken_port() -> None:
+    from django.core.management import CommandError
+
     from terra_hub.management.commands.serve import refuse_taken_port
 
     try:
         refuse_taken_port("127.0.0.1", int(os.environ["PORT"]))
     except CommandError as error:
         raise SystemExit(str(error)) from error
-    call_command("migrate", verbosity=0)
-    username = os.environ.get("DJANGO_SUPERUSER_USERNAME", "admin")
-    made = demo.administrator(username, os.environ.get("DJANGO_SUPERUSER_PASSWORD", ""))
+
+
+def _make_demo() -> None:
+    from destinations.services import Refused
+    from terra_hub import demo
+
     try:
         demo.set_up(os.environ["DEMO_SIGNING_SECRET"], os.environ.get("DEMO_POSTGRES_URL", ""))
     except Refused as error:
         raise SystemExit(f"The demo cannot be set up: {error.errors} {error.hint}") from error
-    connections.close_all()
-    threading.Thread(target=_greet, args=(username, made), daemon=True).start()
-    raise SystemExit(_serve())
 
 
 def _serve() -> int:
@@ -105,19 +181,22 @@ def _serve() -> int:
 
 
 def _greet(username: str, made: str) -> None:
-    """Once the hub is up: post the first events, and say what to open."""
+    """Once the hub is up: post the demonstration's first events, and say what to open."""
     from terra_hub import demo
 
     url = demo.local_url()
     if not demo.wait_until_up(url):
         say("The hub did not come up within 30 s: see the messages above.")
         return
-    demo.post_first_events(url, os.environ["DEMO_SIGNING_SECRET"])
     public = os.environ["PUBLIC_URL"]
     password = f"password {made} (shown only now)" if made else "the password that you have"
+    admin = f"\nThe hub runs.\n  Admin       {public}/admin/   user {username}, {password}\n"
+    if not demo_wanted():
+        say(f"{admin}It is empty: log in, and its first page leads to the first delivery. Stop with Ctrl-C.\n")
+        return
+    demo.post_first_events(url, os.environ["DEMO_SIGNING_SECRET"])
     say(
-        f"\nThe hub runs.\n"
-        f"  Admin       {public}/admin/   user {username}, {password}\n"
+        f"{admin}"
         f"  Deliveries  {public}/admin/webhooks/delivery/\n"
         f"  Echo page   {public}/demo/echo   what the demo webhook received\n"
         f"  API         {public}/api/docs/\n"
@@ -128,6 +207,8 @@ def _greet(username: str, made: str) -> None:
 
 def demo_event() -> None:
     """Post one more signed event to the hub that runs here."""
+    from django.urls import reverse
+
     from terra_hub import demo
 
     url = demo.local_url()
@@ -136,7 +217,8 @@ def demo_event() -> None:
     answer = demo.post_sample(
         url, os.environ["DEMO_SIGNING_SECRET"], demo.random_sample(), trace_id=f"demo-{secrets.token_hex(8)}"
     )
-    say(f"Accepted as event {answer['event_id']}: {os.environ['PUBLIC_URL']}/admin/webhooks/event/")
+    page = reverse("admin:webhooks_event_change", args=[answer["event_id"]])
+    say(f"Accepted as event {answer['event_id']}: {os.environ['PUBLIC_URL']}{page}")
 
 
 def say(text: str) -> None:

@@ -56,8 +56,9 @@ def logging_settings(level: str) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
-        # A request line would hold payload links, which open without a log-in.
-        "loggers": {"django.request": {"level": "ERROR"}, "psycopg.pool": {"level": "ERROR"}},
+        # A request line would hold payload links, which open without a log-in. The clients of AWS
+        # write bodies and signatures at DEBUG; what fails there is in the delivery log.
+        "loggers": {name: {"level": "ERROR"} for name in ("django.request", "psycopg.pool", "botocore", "urllib3")},
     }
     logging.config.dictConfig(config)
     return config

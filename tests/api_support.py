@@ -62,11 +62,12 @@ class Api:
 def check_problem(response: Any, body: Any) -> None:
     """Check that an error has the form of every error."""
     assert response["Content-Type"] == PROBLEM
-    assert body.keys() == {"title", "status", "detail", "code", "errors", "hint"}
+    assert body.keys() == {"title", "status", "detail", "code", "errors", "hint", "request_id"}
     assert body["status"] == response.status_code
     assert body["title"]
     assert body["detail"]
     assert body["code"]
+    assert body["request_id"] == response["X-Request-ID"]
 
 
 def at_once(count: int, action: Callable[[], Any]) -> list[Any]:

@@ -19,6 +19,7 @@ from django.conf import settings
 from destinations.models import Destination, RoutingVersion
 from destinations.services import create_destination
 from destinations.signatures import terra_hmac
+from terra_hub.management.commands.serve import server_command
 from tests.services import free_port
 from webhooks.models import Source
 from webhooks.receiving.sources import create_source
@@ -113,11 +114,7 @@ class Server:
         self.process: Process | None = None
 
     def start(self) -> "Server":
-        arguments = [
-            "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port), "--workers",
-            str(self.processes), "--blocking-threads", "64", "--backpressure", "64", "--http", "1", "--no-ws",
-            "--log-level", "error", "--respawn-failed-workers", "terra_hub.wsgi:application",
-        ]  # fmt: skip
+        arguments = server_command("127.0.0.1", self.port, self.processes)[1:]
         env = {"PUBLIC_URL": f"http://127.0.0.1:{self.port}"} | self.env
         self.process = spawn(arguments, self.folder / f"server-{self.port}.log", **env)
         until(self.answers, what="the server answers")

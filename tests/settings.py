@@ -30,13 +30,24 @@ _ENVIRONMENT = {
     "SECRET_KEY": "tests-only-" + "k" * 50,
     "CREDENTIAL_KEYS": "test:" + "dHRlc3RzLW9ubHktdGVzdHMtb25seS10ZXN0cy1vbmw=",
     "DATABASE_URL": _database_url(),
+    "PAYLOAD_STORE": "file",
     "PAYLOAD_DIR": str(_folder / "payloads"),
+    "PAYLOAD_REDIRECT": "false",
     "EGRESS_ALLOW": "127.0.0.0/8",
     "DEBUG": "false",
     "PUBLIC_URL": "http://localhost:8000",
     "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
     "TRUSTED_PROXY_COUNT": "0",
+    "API_RATE_PER_MINUTE": "0",
+    "API_WRONG_KEYS_PER_MINUTE": "0",
     "LOG_LEVEL": "WARNING",
+    "EMAIL_URL": "",
+    "NOTIFY_EMAIL_TO": "",
+    "NOTIFY_EMAIL_FROM": "",
+    "NOTIFY_WEBHOOK_URL": "",
+    # Rows of tests may be of any age. tests/retention turns it on.
+    **{f"RETENTION_{what}_DAYS": "0" for what in ("PAYLOAD", "SNAPSHOT", "ATTEMPT", "EVENT", "QUARANTINE")},
+    "RETENTION_SWEEP": "off",
 }
 for _name in _ENVIRONMENT:
     os.environ.pop(f"{_name}_FILE", None)  # would win over the value, and may name a real database

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from tests.admin_support import QUARANTINE, Person, page_of
+from tests.admin_support import QUARANTINE, Page, Person, listed, page_of
 from tests.api_support import make_destination, make_source
 from tests.hub import signature
 from webhooks.models import Delivery, Event, QuarantinedRequest, Source
@@ -61,6 +61,30 @@ def test_verify_again_says_why_not_and_then_that_it_would_pass(ana: Person) -> N
     assert not Event.objects.exists()
 
 
+def test_the_main_button_is_what_comes_next(ana: Person) -> None:
+    item = refused()
+    add_signing_secret(Source.objects.get(), NEW_SECRET)
+
+    def main(page: Page) -> list[str | None]:
+        return [one["aria-describedby"] for one in page.find("button", **{"class": "hub-button hub-main"})]
+
+    assert main(ana.look(item)) == ["says-verify"]
+    page = ana.press(item, "verify")
+    assert "Press Admit" in page.text
+    assert main(page) == ["says-admit"]
+    assert "Press Admit" not in Person("webhooks.view_quarantinedrequest").press(item, "verify").text
+
+
+def test_crumbs_and_counts_are_in_the_words_of_people(ana: Person) -> None:
+    item = refused()
+    refused()
+
+    assert "2 quarantined requests" in ana.get(QUARANTINE).text
+    page = ana.look(item)
+    assert f"Quarantined requests chevron_right The signature does not fit the body, {item.pk}" in page.text
+    assert not page.find("a", href="/admin/webhooks/")
+
+
 def test_admit_makes_an_event_with_its_deliveries(ana: Person) -> None:
     item = refused()
     make_destination()
@@ -110,10 +134,16 @@ def test_a_body_that_was_too_large_to_keep_is_said(ana: Person) -> None:
     assert "too large to be kept" in ana.press(item, "admit").text
 
 
-def test_the_list_is_filtered_by_source_and_finds_an_id(ana: Person) -> None:
+def test_the_list_is_filtered_by_source_reason_and_state_and_finds_an_id(ana: Person) -> None:
     item = refused()
     other = make_source("other")
 
-    assert "does not fit the body" in ana.get(QUARANTINE, source=str(item.source_id)).text
-    assert "does not fit the body" not in ana.get(QUARANTINE, source=str(other.pk)).text
+    def shown(**query: str) -> set[str]:
+        return listed(ana.get(QUARANTINE, **query), {"item": item})
+
+    assert shown(source=item.source.slug) == {"item"}
+    assert shown(source=other.slug) == set()
+    assert shown(reason="signature_mismatch", state="kept") == {"item"}
+    assert shown(reason="signature_missing", source=item.source.slug) == set()
+    assert shown(state="admitted") == set()
     assert ana.client.get(QUARANTINE, {"q": str(item.pk)}).headers["Location"] == page_of(item)

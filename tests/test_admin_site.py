@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from tests.admin_support import Page, Person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databaseless]
 
 PASSWORD = "a-long-enough-password-1"
 

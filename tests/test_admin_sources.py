@@ -35,7 +35,7 @@ def test_a_new_source_shows_its_webhook_url_and_not_its_secret(ana: Person, sett
     assert f"{settings.PUBLIC_URL}/webhooks/terra/production" in page.text
     assert page.find("button", **{"data-hub-copy": "webhook-url"})
     assert SECRET not in page.source
-    assert f"****{SECRET[-4:]}" in page.text
+    assert f"ends …{SECRET[-4:]}, changed" in page.text
     assert made.history.get().history_user == ana.user
 
 
@@ -106,7 +106,7 @@ def test_a_replaced_secret_leaves_the_old_one_live_for_the_grace(ana: Person) ->
     current, old = row.signing["secrets"]
     assert (current["secret"], current["not_after"]) == (SECRET, None)
     assert old["not_after"]
-    assert "live until" in page.text
+    assert "Live until" in page.text
     assert SECRET not in page.source
 
 

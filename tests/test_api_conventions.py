@@ -32,8 +32,8 @@ CALLS = [
     ("PATCH", "destinations/{destination}", "destinations.change_destination"),
     ("DELETE", "destinations/{destination}", "destinations.delete_destination"),
     ("POST", "destinations/{destination}/check", "destinations.check_destination"),
-    ("POST", "destinations/{destination}/pause", "destinations.change_destination"),
-    ("POST", "destinations/{destination}/resume", "destinations.change_destination"),
+    ("POST", "destinations/{destination}/pause", "destinations.pause_destination"),
+    ("POST", "destinations/{destination}/resume", "destinations.pause_destination"),
     ("POST", "destinations/{destination}/rotate-secret", "destinations.change_destination"),
     ("GET", "destination-types", "destinations.view_destination"),
     ("GET", "events", "webhooks.view_event"),
@@ -82,7 +82,7 @@ def test_each_call_needs_a_log_in_and_its_own_permission(
 
 def test_a_session_cannot_write_without_its_csrf_token(paths: dict[str, Any]) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(make_user("destinations.change_destination"))
+    client.force_login(make_user("destinations.pause_destination"))
     path = f"destinations/{paths['destination']}/pause"
 
     refused = call(client, "POST", path)
@@ -105,6 +105,25 @@ def test_a_password_is_not_taken_unless_the_operator_says_so(settings: LazySetti
 
     settings.API_BASIC_AUTH = True
     assert call(Client(), "GET", "events", **header).status_code == 200
+
+
+def test_a_401_names_every_way_to_log_in(settings: LazySettings) -> None:
+    settings.API_BASIC_AUTH = False
+    closed = call(Client(), "GET", "events")
+    settings.API_BASIC_AUTH = True
+    opened = call(Client(), "GET", "events")
+    wrong = call(Client(), "GET", "events", Authorization=basic("nobody", "x"))
+
+    assert "Basic" not in closed["WWW-Authenticate"]
+    assert "Basic" not in closed.json()["hint"]
+    assert closed["WWW-Authenticate"].startswith("Bearer")
+    assert "API key" in closed.json()["hint"]
+    for answer in (opened, wrong):
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (
+            401,
+            'Bearer realm="hub", Session realm="admin", Basic realm="hub"',
+        )
+    assert "HTTP Basic" in opened.json()["hint"]
 
 
 def test_a_password_that_is_guessed_at_is_locked_out(settings: LazySettings) -> None:
@@ -140,10 +159,10 @@ def test_a_broken_basic_header_is_answered_as_a_problem(settings: LazySettings, 
     "path", ["", "nothing", "destinations/", "events/1/2/3", "deliveries.json", "destinations/a/b"]
 )
 def test_a_path_that_is_not_there_is_a_problem_for_everyone(method: str, path: str) -> None:
-    answer = call(Client(), method, path)
-
-    assert answer.status_code == 404
-    check_problem(answer, answer.json())
+    for client in (Client(), Client(enforce_csrf_checks=True)):  # a browser's session has no say in it
+        answer = call(client, method, path)
+        assert answer.status_code == 404
+        check_problem(answer, answer.json())
 
 
 @pytest.mark.parametrize(

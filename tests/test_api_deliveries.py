@@ -65,6 +65,26 @@ def test_a_delivery_shows_its_attempts_oldest_first(api: Api) -> None:
     assert (shown["destination_name"], shown["event_type"], shown["status"]) == ("hook", "daily", "pending")
 
 
+def test_a_delivery_that_is_being_tried_has_a_lease_and_no_next_try(api: Api) -> None:
+    due = datetime.now(UTC)
+    delivery = make_delivery(make_event(), make_destination(), next_attempt_at=due)
+
+    def shown() -> list[Any]:
+        answers = (
+            api.get(f"deliveries/{delivery.pk}"), api.get("deliveries")["data"][0],
+            api.get(f"events/{delivery.event_id}")["deliveries"][0],
+        )  # fmt: skip
+        return [(one["status"], one["next_attempt_at"], one["lease_until"]) for one in answers]
+
+    moment = Delivery.objects.get().next_attempt_at.isoformat().replace("+00:00", "Z")
+    assert shown() == [("pending", moment, None)] * 3
+    assert outbox.claim(delivery.destination_id, "w1", 10, 60)
+    lease = Delivery.objects.get().next_attempt_at.isoformat().replace("+00:00", "Z")
+    assert shown() == [("pending", None, lease)] * 3
+    Delivery.objects.update(next_attempt_at=due)  # the worker died, and its lease has ended
+    assert shown() == [("pending", moment, None)] * 3
+
+
 def test_a_delivery_with_very_many_attempts_shows_the_latest(api: Api) -> None:
     delivery = make_delivery(make_event(), make_destination())
     for number in range(1, 206):

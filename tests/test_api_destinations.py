@@ -1,24 +1,20 @@
 """Destinations over the API: what a customer of Terra's own API would do, and what never comes back."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.db import connection
-from django.test import Client
-from drf_spectacular.validation import validate_schema
 
 from destinations.crypto import generate_key
 from destinations.models import Destination
 from destinations.registry import adapter_classes
 from destinations.specs import spec_fields
-from tests.api_support import CANARY, DATABASE, Api, make_delivery, make_destination, make_event, messages
+from tests.api_support import CANARY, DATABASE, Api, make_delivery, make_event, messages
 from tests.services.postgres import Login, PostgresServer
 from tests.sink import Sink
-from webhooks.api_docs import DocsView
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +56,7 @@ def test_a_destination_reads_back_as_it_was_made_with_its_secrets_masked(api: Ap
     assert "signing_secret" not in made
     assert {name: shown[name] for name in settings} == settings
     assert (shown["type"], shown["name"], shown["config"]) == ("postgres", "db", DATABASE)
-    assert shown["credentials"] == {"password_masked": "****9d1c"}
+    assert shown["credentials"] == {"password_masked": "****"}
     assert shown["target"] == "127.0.0.1:5432/health, schema public"
 
 
@@ -113,7 +109,8 @@ def test_an_address_that_is_not_allowed_is_refused_with_the_setting_to_change(ap
     problem = api.post("destinations", {**HOOK, "config": {"url": "http://10.0.0.1/hook"}}, 400)
 
     assert problem["code"] == "address_not_allowed"
-    assert messages(problem).keys() == {"config.url"}
+    told = "Address 10.0.0.1 is private. Add 10.0.0.0/24 or 10.0.0.1:80 to EGRESS_ALLOW."
+    assert messages(problem) == {"config.url": told}
     assert "EGRESS_ALLOW" in problem["hint"]
 
 
@@ -139,7 +136,7 @@ def test_patch_merges_config_and_replaces_lists(api: Api) -> None:
     assert changed["config"] == {**DATABASE, "schema": "terra"}
     assert changed["event_types"] == ["daily"]
     assert changed["version"] == 2
-    assert changed["credentials"] == {"password_masked": "****9d1c"}
+    assert changed["credentials"] == {"password_masked": "****"}
 
 
 def test_patch_cannot_change_the_type(api: Api) -> None:
@@ -202,7 +199,7 @@ def test_a_deleted_destination_is_gone_and_what_was_pending_is_cancelled() -> No
     api.post("destinations", HOOK, 201)
 
 
-@pytest.mark.parametrize("call", ["get", "delete", "check", "pause", "resume", "rotate-secret"])
+@pytest.mark.parametrize("call", ["get", "delete", "check", "pause", "resume", "rotate-secret", "revoke-links"])
 def test_a_destination_that_is_not_there_is_not_found(api: Api, call: str) -> None:
     for pk in ("01a20a6f-c2ec-7047-87b3-6cff4e9b9dc4", "hook", "1"):
         path = f"destinations/{pk}"
@@ -309,77 +306,3 @@ def test_one_destination_whose_credentials_do_not_open_hides_no_other(api: Api, 
     assert rows["hook"]["credentials"]["signing_secret_masked"].startswith("****")
     assert rows["hook"]["credentials_error"] == ""
     assert api.post(f"destinations/{lost['id']}/check", status=409)["code"] == "unusable"
-
-
-# --- types, schema, docs --------------------------------------------------------------------------
-def test_types_say_what_each_field_is(api: Api) -> None:
-    answer = api.get("destination-types")
-
-    types = {one["type"]: one for one in answer["data"]}
-    assert (answer["has_more"], answer["next_cursor"]) == (False, None)
-    assert list(types) == [kind.type for kind in adapter_classes()]
-    password = {field["name"]: field for field in types["postgres"]["credentials"]}["password"]
-    assert (password["required"], password["secret"], password["kind"]) == (True, True, "string")
-    mode = {field["name"]: field for field in types["postgres"]["config"]}["ssl_mode"]
-    assert "verify-full" in [choice["value"] for choice in mode["choices"]]
-    assert (mode["default"], mode["required"], mode["label"]) == ("verify-full", False, "TLS")
-
-
-@pytest.fixture
-def schema(client: Client) -> Any:
-    schema = client.get("/api/v1/schema", HTTP_ACCEPT="application/json").json()
-    validate_schema(schema)
-    return schema
-
-
-def test_the_schema_has_one_shape_of_config_and_credentials_per_type(schema: Any) -> None:
-    create = schema["components"]["schemas"]["DestinationCreate"]["properties"]
-
-    for part, keyword in (("config", "oneOf"), ("credentials", "anyOf")):
-        names = [shape["$ref"].rpartition("/")[2] for shape in create[part][keyword]]
-        assert names == [f"{kind.type.capitalize()}{part.capitalize()}" for kind in adapter_classes()]
-    postgres = schema["components"]["schemas"]["PostgresConfig"]
-    assert set(postgres["required"]) == {"host", "database", "username"}
-    assert postgres["properties"]["port"]["maximum"] == 65535
-    assert schema["components"]["schemas"]["PostgresCredentials"]["properties"]["password"]["format"] == "password"
-    assert "required" not in schema["components"]["schemas"]["PostgresConfigPatch"]
-
-
-def test_the_schema_lists_every_path_and_says_how_errors_look(schema: Any) -> None:
-    assert set(schema["paths"]) == {
-        "/api/v1/" + path
-        for path in (
-            "destination-types", "destinations", "destinations/{id}", "destinations/{id}/check",
-            "destinations/{id}/pause", "destinations/{id}/resume", "destinations/{id}/rotate-secret", "events",
-            "events/{id}", "events/{id}/payload", "events/{id}/resend", "deliveries", "deliveries/{id}",
-            "deliveries/{id}/resend", "deliveries/resend",
-        )
-    }  # fmt: skip
-    for path in schema["paths"].values():
-        for operation in path.values():
-            assert "application/problem+json" in operation["responses"]["default"]["content"]
-
-
-def test_an_answer_has_the_fields_that_the_schema_says(api: Api, schema: Any) -> None:
-    made = api.post("destinations", HOOK, 201)
-    event = make_event()
-    delivery = make_delivery(event, make_destination("second"))
-
-    for name, shown in {
-        "DestinationCreated": made,
-        "Destination": api.get(f"destinations/{made['id']}"),
-        "EventDetail": api.get(f"events/{event.pk}"),
-        "DeliveryDetail": api.get(f"deliveries/{delivery.pk}"),
-    }.items():
-        assert set(schema["components"]["schemas"][name]["properties"]) == set(shown), name
-
-
-def test_the_page_for_people_loads_everything_from_this_server(rf: Any) -> None:
-    page = DocsView.as_view()(rf.get("/api/docs/")).render().content.decode()
-    script = DocsView.as_view()(rf.get("/api/docs/?script=")).render().content.decode()
-
-    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(sources) >= 4
-    assert all(source.startswith("/") for source in sources), sources
-    assert re.findall(r"<script(?![^>]*src=)", page) == [], "the content security policy allows no script in the page"
-    assert "/api/v1/schema" in script.replace("\\u002D", "-")

@@ -23,7 +23,7 @@ from tests.api_support import (
 from tests.services import free_port
 from tests.services.postgres import Login, PostgresServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databaseless]
 
 
 # --- checks ---------------------------------------------------------------------------------------
@@ -120,6 +120,31 @@ def test_a_check_that_hangs_is_given_up_within_its_budget(silent_server: int) ->
 
     assert (steps[-1].name, steps[-1].status) == ("time limit", StepStatus.FAILED)
     assert [step.name for step in steps[:-1]] == ["resolve"] or steps[0].status is StepStatus.PASSED
+
+
+class Waiting(WebhookAdapter):
+    """A destination type whose second step waits until the first one was told."""
+
+    told = threading.Event()
+
+    def check(self) -> Iterator[Step]:
+        yield Step("connect", StepStatus.PASSED)
+        yield Step("write", StepStatus.PASSED if self.told.wait(5) else StepStatus.FAILED)
+
+
+@pytest.mark.databaseless
+def test_a_step_is_told_as_soon_as_it_is_done() -> None:
+    adapter = Waiting(WebhookConfig(url="http://127.0.0.1:18999/"), WebhookCredentials())
+    heard: list[str] = []
+
+    def tell(step: Step) -> None:
+        heard.append(step.name)
+        adapter.told.set()
+
+    steps = checking.run_check(adapter, {}, checking.BUDGET_S, tell)
+
+    assert [step.status for step in steps] == [StepStatus.PASSED, StepStatus.PASSED]
+    assert heard == ["connect", "write"]
 
 
 class Talkative(WebhookAdapter):

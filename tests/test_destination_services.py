@@ -164,7 +164,7 @@ def test_a_private_address_is_refused_with_the_setting_that_would_allow_it(setti
     error = refused(make_database, host="10.1.2.3")
 
     assert error.code == "address_not_allowed"
-    assert "EGRESS_ALLOW" in error.hint
+    assert "EGRESS_ALLOW" in error.errors["config.host"][0]
     settings.EGRESS_ALLOW = ["10.1.0.0/16"]
     assert make_database(host="10.1.2.3").pk
 

@@ -1,5 +1,6 @@
 """Pausing, disabling, deleting; secrets that rotate, are masked, or do not open."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 from django.conf import LazySettings
 
 from destinations import services
+from destinations.adapters.base import Outcome, Result
 from destinations.adapters_of import Unusable, build_adapter
 from destinations.crypto import generate_key
 from destinations.models import Destination
+from destinations.shown import Tone
+from destinations.states import state_of
 from tests.api_support import (
     CANARY,
     history,
@@ -21,6 +25,7 @@ from tests.api_support import (
     refused,
     stored,
 )
+from webhooks.delivering.breaker import record, tally
 from webhooks.models import Delivery
 from webhooks.receivers import cancel_of_deleted
 
@@ -57,6 +62,44 @@ def test_resuming_ends_a_pause_of_the_breaker_too() -> None:
 
     assert services.resume(destination).paused_until is None
     assert stored(destination).consecutive_failures == 0
+
+
+def test_failures_are_counted_in_its_sentence_where_there_are_some() -> None:
+    refusing = make_destination("refusing")
+    for failures, said in ((0, "(now)."), (3, "(now); failures in a row: 3.")):
+        refusing.failing_since, refusing.consecutive_failures = datetime.now(UTC), failures
+        assert state_of(refusing).sentence.endswith(said)
+
+
+def test_it_is_untested_until_a_check_or_a_delivery_has_succeeded() -> None:
+    row = make_destination()
+    assert state_of(row).chip.label == "Untested"
+    assert state_of(row).chip.tone is not Tone.GOOD
+
+    row.proven_at = datetime.now(UTC)
+    assert (state_of(row).chip.label, "Deliveries arrive since" in state_of(row).sentence) == ("Healthy", True)
+
+    row.proven_at, row.check_passed, row.checked_at = None, False, datetime.now(UTC)
+    assert state_of(row).chip.tone is Tone.BAD
+
+
+def test_a_delivery_proves_the_set_up_that_it_was_made_under_and_no_later_one() -> None:
+    row = make_destination()
+    older = tally([Result(Outcome.DELIVERED)])
+    older.proven_version = row.version
+    services.update_destination(row, config={"url": "http://127.0.0.1:18999/elsewhere"})
+
+    record(row.pk, replace(older, proven_version=0))
+    assert stored(row).proven_at is None, "nothing says which set-up that was"
+    record(row.pk, replace(older, proven_version=stored(row).version - 1))
+    assert stored(row).proven_at is None
+    record(row.pk, replace(older, proven_version=stored(row).version))
+    proven = stored(row).proven_at
+    assert proven
+    record(row.pk, replace(older, proven_version=stored(row).version))
+    assert stored(row).proven_at == proven
+    services.update_destination(row, config={"url": "http://127.0.0.1:18999/hook"})
+    assert stored(row).proven_at is None
 
 
 def test_deliveries_of_a_disabled_destination_are_kept() -> None:
@@ -171,9 +214,8 @@ def test_revoking_payload_links_makes_a_new_key() -> None:
     assert stored(destination).link_secret["key"] != destination.link_secret["key"]
 
 
-def test_masks_show_four_characters_of_long_secrets_and_none_of_short_ones() -> None:
-    assert services.masked_credentials(make_database("long")) == {"password_masked": "****9d1c"}
-    assert services.masked_credentials(make_database("short", password="hunter2")) == {"password_masked": "****"}
+def test_masks_show_nothing_of_a_password() -> None:
+    assert services.masked_credentials(make_database("long")) == {"password_masked": "****"}
     assert services.masked_credentials(make_destination())["signing_secret_masked"].startswith("****")
 
 

@@ -3,6 +3,7 @@
 import os
 import resource
 import socket
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,43 @@ def test_it_works_beyond_a_thousand_open_files(sink: Sink, client: HttpClient) -
     # libcurl's own wait spins here, from one end of the wait to the other.
     now = resource.getrusage(resource.RUSAGE_SELF)
     assert now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime < 0.2
+
+
+# --- what is kept ----------------------------------------------------------------------------
+@pytest.mark.parametrize(("mode", "status"), [("answer", 200), ("close", None)])
+def test_a_request_that_is_done_is_let_go_of(sink: Sink, client: HttpClient, mode: str, status: int | None) -> None:
+    """A body may be 64 MiB, and a handle waits for its next request for as long as the worker lives."""
+    sink.behave("/kept", mode=mode)
+    tags = [_Tag() for _ in range(16)]
+    held = [weakref.ref(tag) for tag in tags]
+    done = run(client, [post(sink.url("/kept"), tag=tags.pop()) for _ in range(16)])
+    assert {getattr(answer, "status", None) for _, answer in done} == {status}
+    assert all(reference() for reference in held)
+    del done
+    assert [reference() for reference in held if reference()] == []
+
+
+def test_a_request_that_was_given_up_is_let_go_of(sink: Sink, client: HttpClient) -> None:
+    sink.behave("/hang", mode="hang")
+    tag = _Tag()
+    held = weakref.ref(tag)
+    stream = client.stream(feed([post(sink.url("/hang"), tag=tag), post(sink.url("/quick"))]))
+    next(stream)
+    del tag
+    assert held()
+    stream.close()
+    assert held() is None
+
+
+def test_an_answer_keeps_its_headers_and_body_after_the_next_request(sink: Sink, client: HttpClient) -> None:
+    sink.behave("/one", headers={"X-One": "1"}, body="one")
+    first = client.fetch(post(sink.url("/one")))
+    client.fetch(post(sink.url("/two")))
+    assert (first.headers["x-one"], first.body) == ("1", b"one")
+
+
+class _Tag:
+    """Something that can be referred to weakly."""
 
 
 # --- connections that break --------------------------------------------------------------------

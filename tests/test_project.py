@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from destinations.registry import type_names
+from destinations.reserved import HUB
+
 pytestmark = pytest.mark.databaseless
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,10 +22,15 @@ def sources() -> Iterator[Path]:
 
 
 def test_every_setting_from_the_environment_is_in_the_readmes_table() -> None:
-    read = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "terra_hub/settings.py").read_text())
+    read = re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', (ROOT / "terra_hub/settings.py").read_text())
     table = (ROOT / "README.md").read_text()
     assert len(read) > 20
     assert [name for name in read if f"`{name}`" not in table] == []
+
+
+def test_no_document_may_send_a_setting_of_the_readmes_table_to_a_destination() -> None:
+    rows = [line.split("|")[1] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row)} == HUB
 
 
 def long_functions(path: Path) -> list[str]:
@@ -44,6 +52,40 @@ def test_every_file_that_the_docs_name_is_there() -> None:
     }
     assert named
     assert [pair for pair in sorted(named) if not (ROOT / pair[1]).exists()] == []
+
+
+def pictures() -> Iterator[tuple[Path, str, Path]]:
+    """Yield page, alternative text and file of every picture in the docs."""
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for text, target in shown_in(page.read_text()):
+            yield page, text, (page.parent / target).resolve()
+
+
+def shown_in(markdown: str) -> Iterator[tuple[str, str]]:
+    """Yield alternative text and target: of Markdown's own pictures, and of those with a dark variant."""
+    yield from re.findall(r"!\[(.*?)\]\((.+?)\)", markdown)
+    for block in re.findall(r"<picture>(.*?)</picture>", markdown, re.DOTALL):
+        [text] = re.findall(r'alt="(.*?)"', block)
+        yield from ((text, target) for target in re.findall(r'src(?:set)?="(.+?)"', block))
+
+
+def test_pictures_are_there_are_small_are_described_and_are_used() -> None:
+    taken = set((ROOT / "docs/screenshots").glob("*"))
+    assert taken == {file for _, _, file in pictures()}
+    assert [file.name for file in taken if file.stat().st_size >= 120 * 1024] == []
+    assert [file.name for _, text, file in pictures() if len(text) < 20] == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = [str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in sorted(pages) if page not in readme] == []
+
+
+def test_every_type_has_a_page_with_its_form_and_its_set_up_text() -> None:
+    shown = {(page.stem, file.name) for page, _, file in pictures()}
+    wanted = {(name, f"{name}-{part}.png") for name in type_names() for part in ("form", "set-up")}
+    assert sorted(wanted - shown) == []
 
 
 def test_nothing_names_a_path_of_a_developers_machine() -> None:

@@ -1,10 +1,9 @@
-"""URLs of the data plane."""
+"""URLs of the data plane that Django serves; Terra's webhooks go to ``receiving.endpoint``."""
 
 from django.urls import path
 
 from webhooks import views
 
 urlpatterns = [
-    path("webhooks/terra/<slug:slug>", views.receive, name="receive"),
     path("payloads/<str:token>", views.payload, name="payload"),
 ]

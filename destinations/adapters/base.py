@@ -6,13 +6,14 @@ can be used without a database: give it a config, credentials and messages.
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from destinations.egress import EgressPolicy
+from destinations.identity import HubIdentity
 
 ConfigT = TypeVar("ConfigT")
 CredentialsT = TypeVar("CredentialsT")
@@ -49,7 +50,8 @@ class Message:
     # The request's headers that are handed on, in lower case: terra-reference, dev-id,
     # x-terra-trace-id, x-terra-ordering-timestamp.
     headers: Mapping[str, str] = field(default_factory=dict)
-    # A link of the hub to the exact body, for destinations that store a link.
+    # A link of the hub to the exact body, for destinations that store or send a link;
+    # how long it opens: ``Adapter.link_lifetime_s``.
     payload_url: str = ""
     delivery_id: int = 0
 
@@ -88,6 +90,24 @@ class Step:
     detail: str = ""
     hint: str = ""
     duration_ms: int = 0
+    code: str = ""  # of what failed, as a ``Result`` has it
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is erased: every id that Terra and the operator have for one person."""
+
+    user_ids: tuple[str, ...] = ()  # Terra's
+    reference_ids: tuple[str, ...] = ()  # the operator's own
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What erasing a person at a destination gave."""
+
+    count: int = 0  # rows or objects that are gone
+    failed: Result | None = None  # why it is not finished; erasing again goes on, REJECTED: once somebody has mended it
+    detail: str = ""  # what was done, or what is left for the operator to do, in one line
 
 
 class Feed(Protocol):
@@ -129,6 +149,13 @@ class ListFeed:
         return not self._messages
 
 
+def deliver_by_stream(stream: Callable[[Feed], Iterator[Outcomes]], batch: Sequence[Message]) -> list[Result]:
+    """Return what ``stream`` gives for each message, in the order of ``batch``."""
+    own = [replace(message) for message in batch]  # so that each has an identity, also one that came twice
+    results = {id(message): result for group in stream(ListFeed(own)) for message, result in group}
+    return [results[id(message)] for message in own]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How hard the hub may press one destination."""
@@ -146,6 +173,7 @@ class Adapter(ABC, Generic[ConfigT, CredentialsT]):
     type: ClassVar[str]
     label: ClassVar[str]
     summary: ClassVar[str]  # one line: what the operator gets
+    on_repeat: ClassVar[str]  # one or two sentences: what becomes of an event that was delivered already
     config_spec: ClassVar[builtins.type[Any]]  # a frozen dataclass of option(...) fields
     credentials_spec: ClassVar[builtins.type[Any]]
     max_batch: ClassVar[int] = 100
@@ -153,6 +181,11 @@ class Adapter(ABC, Generic[ConfigT, CredentialsT]):
     # The config fields that say where credentials are sent: changing one of them asks for the
     # credentials again, else a stored password could be sent to another host.
     host_fields: ClassVar[frozenset[str]] = frozenset()
+    erases: ClassVar[bool] = False  # whether ``erase`` can remove what was delivered
+    icon: ClassVar[str] = "output"  # a name of Material Symbols: the vendors' own signs are theirs
+    setup_label: ClassVar[str] = "Set-up"  # what ``setup`` is: "SQL", "AWS CLI"
+    # Who the hub is towards the other side; set before the first use, by who makes the adapter.
+    identity: HubIdentity = HubIdentity()
 
     def __init__(
         self,
@@ -187,6 +220,14 @@ class Adapter(ABC, Generic[ConfigT, CredentialsT]):
         """Tell whether messages need their link; making one costs a signature each."""
         return True
 
+    def link_lifetime_s(self) -> int | None:
+        """Return for how many seconds a message's ``payload_url`` opens, from when the message is built.
+
+        ``None``: until the destination's links are revoked. A number is what a type promises beside
+        the link (``expires_in``): a link that is older is answered 410.
+        """
+        return None
+
     def stream(self, feed: Feed) -> Iterator[Outcomes]:
         """Deliver what ``feed`` has until it is closed; hand back results as they are known.
 
@@ -201,9 +242,31 @@ class Adapter(ABC, Generic[ConfigT, CredentialsT]):
         return ""
 
     @classmethod
+    def setup_for(cls, config: ConfigT, identity: HubIdentity) -> str:
+        """Return ``setup`` for one saved destination of this hub, where the text has to name the hub."""
+        return cls.setup(config)
+
+    @classmethod
+    def terraform(cls, config: ConfigT, identity: HubIdentity) -> str:
+        """Return what ``setup_for`` says as a module's resources; ``""`` where Terraform has nothing to set up.
+
+        It holds no secret: what is secret is a variable, or an output that is marked so.
+        """
+        return ""
+
+    @classmethod
     def validate(cls, config: ConfigT) -> Mapping[str, str]:
         """Return what is wrong with a config, per field, beyond what its options say."""
         return {}
+
+    def erase(self, person: Person, messages: Iterable[Message]) -> Erased:
+        """Remove what was delivered of a person; doing it again finds nothing. Only where ``erases`` is true.
+
+        ``messages`` are the person's events that the hub still has and has delivered here, without their bodies.
+        What can be found by the person's ids is removed too, also of events that the hub has pruned. An expected
+        failure is in the answer, never an exception.
+        """
+        raise NotImplementedError
 
     def close(self) -> None:
         """Give back connections. The adapter is not used afterwards."""
@@ -215,16 +278,16 @@ def run_step(name: str, action: Callable[[], str]) -> Step:
 
     started = monotonic()
     try:
-        detail, hint, status = action(), "", StepStatus.PASSED
+        detail, hint, status, code = action(), "", StepStatus.PASSED, ""
     except StepFailed as failure:
-        detail, hint, status = failure.detail, failure.hint, failure.status
-    return Step(name, status, detail, hint, round((monotonic() - started) * 1000))
+        detail, hint, status, code = failure.detail, failure.hint, failure.status, failure.code
+    return Step(name, status, detail, hint, round((monotonic() - started) * 1000), code)
 
 
 class StepFailed(Exception):
     """Raised inside a step of a check: what went wrong and what to change."""
 
-    def __init__(self, detail: str, hint: str = "", status: StepStatus = StepStatus.FAILED) -> None:
+    def __init__(self, detail: str, hint: str = "", status: StepStatus = StepStatus.FAILED, *, code: str = "") -> None:
         """Say what failed; ``status`` may lower it to a warning or a skipped step."""
         super().__init__(detail)
-        self.detail, self.hint, self.status = detail, hint, status
+        self.detail, self.hint, self.status, self.code = detail, hint, status, code

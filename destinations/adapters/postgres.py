@@ -1,57 +1,47 @@
 """PostgreSQL: one row per event, one row per user, and a link to each payload."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic
+from functools import cached_property
 from typing import Any, ClassVar
 
-from cryptography import x509
-
-from destinations import terra
-from destinations.adapters.base import Adapter, Limits, Message, Outcome, Result, Step
-from destinations.adapters.postgres_batch import COMMIT, Batch, Refusal, create_missing
-from destinations.adapters.postgres_check import check_steps
-from destinations.adapters.postgres_errors import TIMEOUT, Unwell, filled
-from destinations.adapters.postgres_link import Link, StatementFailed
-from destinations.adapters.postgres_sql import PAGE_SCRIPT, TerraTables, names_of
-from destinations.adapters.rows import EventRows, rows_of
-from destinations.egress import EgressPolicy, EgressRefused
-from destinations.hosts import check_host, with_port
+from destinations.adapters.postgres_batch import COMMIT, PostgresWriter, create_missing
+from destinations.adapters.postgres_check import PostgresCheck
+from destinations.adapters.postgres_link import Link
+from destinations.adapters.postgres_sql import PAGE_SCRIPT, TerraTables, begin, names_of
+from destinations.adapters.rows import Table
+from destinations.adapters.sql import SqlAdapter
+from destinations.adapters.sql_config import SqlConfig, SqlCredentials
+from destinations.adapters.sql_erasing import MOST_ROWS
+from destinations.adapters.sql_errors import filled
+from destinations.adapters.sql_terraform import ABOUT, PASSWORD, password_variable
+from destinations.adapters.terraform import listed, module, provider, quoted, resource
+from destinations.hosts import with_port
+from destinations.identity import HubIdentity
 from destinations.specs import option
 
-UNDEFINED_TABLE = "42P01"
 NAME = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
-# Hosted servers and poolers have names such as "my-db", "postgres.project" and "user@server". These
-# two go to the driver as values, and are quoted in the set-up text.
-LOGIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9_$.@-]{0,62}"
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresConfig:
+class PostgresConfig(SqlConfig):
     """Where the rows go."""
 
-    host: str = option("Host", placeholder="db.example.com", max_length=253)
-    database: str = option("Database", pattern=LOGIN_NAME, placeholder="letters, digits and _ $ . @ -")
-    username: str = option("User name", pattern=LOGIN_NAME, placeholder="letters, digits and _ $ . @ -")
-    port: int = option("Port", default=5432, minimum=1, maximum=65535)
-    schema: str = option("Schema", default="public", pattern=NAME, placeholder="letters, digits, _ and $")
-    ssl_mode: str = option(
-        "TLS",
-        default="verify-full",
-        choices=(
-            ("verify-full", "Verify the certificate and its host name"),
-            ("verify-ca", "Verify the certificate, not its host name"),
-            ("require", "Encrypt, but do not verify who answers"),
-            ("disable", "No TLS: I accept health data in clear (private addresses only)"),
-        ),
+    port: int = option(
+        "Port",
+        default=5432,
+        minimum=1,
+        maximum=65535,
+        placeholder="5432",
+        help="What the server listens on, or its pooler.",
     )
-    ca_certificate: str = option(
-        "CA certificate",
-        default="",
-        help="PEM text of the CA that signed the server's certificate. Empty: the public CAs.",
-        multiline=True,
-        advanced=True,
-        max_length=100_000,
+    schema: str = option(
+        "Schema",
+        default="public",
+        pattern=NAME,
+        expected="letters, digits, _ and $",
+        placeholder="public",
+        help="Where in the database the tables are made.",
     )
     auth_method: str = option(
         "Password method",
@@ -62,74 +52,26 @@ class PostgresConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresCredentials:
+@dataclass(frozen=True, slots=True, repr=False)
+class PostgresCredentials(SqlCredentials):
     """The user's password."""
 
-    password: str = option("Password", secret=True)
 
-    def __repr__(self) -> str:
-        return "<PostgresCredentials>"
-
-
-class PostgresAdapter(Adapter[PostgresConfig, PostgresCredentials]):
-    """Writes batches in one transaction over one kept connection.
-
-    Needs the rights of the page's script and no more: it creates Terra's three tables when they
-    are missing, also while it runs, and never alters or drops one.
-    """
+class PostgresAdapter(SqlAdapter[PostgresConfig, PostgresCredentials]):
+    """Writes a batch in one pipeline of statements; its tables are made under a lock that all hubs take."""
 
     type = "postgres"
     label = "PostgreSQL"
-    summary = "Rows in terra_users, terra_data_payloads and terra_other_payloads, with a link to each payload."
+    setup_label = "SQL"
+    icon = "database"
     config_spec = PostgresConfig
     credentials_spec = PostgresCredentials
-    max_batch = 500
-    # The TLS fields too: weaker TLS would show the password's proof to whoever is in between.
-    host_fields: ClassVar[frozenset[str]] = frozenset(
-        {"host", "port", "database", "username", "ssl_mode", "ca_certificate", "auth_method"}
-    )
-
-    def __init__(
-        self,
-        config: PostgresConfig,
-        credentials: PostgresCredentials,
-        limits: Limits | None = None,
-        policy: EgressPolicy | None = None,
-    ) -> None:
-        """Keep the set-up; open no connection yet."""
-        super().__init__(config, credentials, limits, policy)
-        self._link = Link(config, credentials, self.policy)
-        self._tables = TerraTables(config.schema)
+    host_fields: ClassVar[frozenset[str]] = SqlAdapter.host_fields | {"auth_method"}
+    _link: Link
 
     def target(self) -> str:
         """Return ``db.example.com:5432/database, schema public``."""
         return f"{with_port(self.config.host, self.config.port)}/{self.config.database}, schema {self.config.schema}"
-
-    def deliver(self, batch: Sequence[Message]) -> Sequence[Result]:
-        """Write the rows of a batch; a repeat of an event leaves one row."""
-        started = monotonic()
-        self._link.start(self.limits.timeout_s)
-        read = [_read(message) for message in batch]
-        events = [rows for rows in read if isinstance(rows, EventRows)]
-        if not events:
-            return [rows for rows in read if isinstance(rows, Result)]
-        try:
-            written = self._write(events)
-        except Unwell as unwell:
-            result = unwell.result(duration_ms=_since(started))
-            return [result if isinstance(rows, EventRows) else rows for rows in read]
-        took = _since(started)
-        return [self._result(written, rows, took) if isinstance(rows, EventRows) else rows for rows in read]
-
-    def check(self) -> Iterator[Step]:
-        """Try every right that writing needs, in a transaction that is rolled back."""
-        link = Link(self.config, self.credentials, self.policy)
-        link.start(self.limits.timeout_s)
-        try:
-            yield from check_steps(link, self._tables, self.config)
-        finally:
-            link.close()
 
     @classmethod
     def setup(cls, config: PostgresConfig) -> str:
@@ -137,79 +79,48 @@ class PostgresAdapter(Adapter[PostgresConfig, PostgresCredentials]):
         return "\n".join(filled(line, names_of(config)) for line in PAGE_SCRIPT)
 
     @classmethod
-    def validate(cls, config: PostgresConfig) -> Mapping[str, str]:
-        """Refuse what libpq would read as a list of hosts or a socket, and certificates that are none."""
-        found = {}
-        try:
-            check_host(config.host)
-        except EgressRefused as refused:
-            found["host"] = f"{refused.detail} {refused.hint}".strip()
-        if config.ssl_mode == "verify-ca" and not config.ca_certificate.strip():
-            found["ca_certificate"] = "Paste the CA certificate: without the host name, any public CA would do."
-        elif config.ca_certificate.strip() and not _is_pem(config.ca_certificate):
-            found["ca_certificate"] = "Must be one or more certificates in PEM form (-----BEGIN CERTIFICATE-----)."
-        return found
+    def terraform(cls, config: PostgresConfig, identity: HubIdentity) -> str:
+        """Return the same for the provider cyrilgdn/postgresql."""
+        of = {"database": quoted(config.database), "role": "postgresql_role.terra_hub.name"}
+        role = {"name": quoted(config.username), "login": "true", "password": PASSWORD}
+        schema = {"schema": quoted(config.schema), "object_type": quoted("schema")}
+        return module(
+            provider("postgresql", "cyrilgdn/postgresql"),
+            password_variable(),
+            resource("postgresql_role", "terra_hub", role),
+            _grant("database", of | {"object_type": quoted("database"), "privileges": listed(["CONNECT"])}),
+            _grant("schema", of | schema | {"privileges": listed(["USAGE", "CREATE"])}),
+            about=ABOUT,
+        )
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._link.close()
+    @cached_property
+    def _tables(self) -> TerraTables:
+        return TerraTables(self.config.schema)
 
-    def _write(self, events: Sequence[EventRows]) -> Batch:
-        """Write ``events``; once each, make missing tables and replace a connection that broke while it was idle."""
-        may_create = True
-        while True:
-            try:
-                self._link.open()
-                batch = Batch(self._link, self._tables, events)
-                batch.write()
-                return batch
-            except StatementFailed as failed:
-                self._link.recover()
-                if failed.error.sqlstate != UNDEFINED_TABLE or not may_create:
-                    raise failed.as_unwell(names_of(self.config)) from None
-                may_create = False
-                self._create_tables()
-            except Unwell as unwell:
-                if self._link.is_fresh or self._link.is_open or unwell.code == TIMEOUT:
-                    self._link.recover()
-                    raise
+    def _new_link(self) -> Link:
+        return Link(self.config, self.credentials, self.policy)
 
-    def _create_tables(self) -> None:
-        try:
-            self._link.open()
-            create_missing(self._link, self._tables)
-            self._link.run([COMMIT])
-        except StatementFailed as failed:
-            self._link.recover()
-            raise failed.as_unwell(names_of(self.config)) from None
+    def _new_check(self, link: Any) -> PostgresCheck:
+        return PostgresCheck(link, self._tables, self.config)
 
-    def _result(self, written: Batch, rows: EventRows, took_ms: int) -> Result:
-        request = {"table": f"{self.config.schema}.{rows.table.name}", "payload_id": rows.payload.payload_id}
-        refusal = written.refusal_of(rows)
-        if refusal is None:
-            return Result(Outcome.DELIVERED, duration_ms=took_ms, request=request)
-        return _refused(refusal, took_ms, request)
+    def _writer(self) -> PostgresWriter:
+        return PostgresWriter(self._link, self._tables)
+
+    def _create_missing(self) -> None:
+        create_missing(self._link, self._tables)
+        self._link.run([COMMIT])
+
+    def _delete(self, table: Table, column: str, values: Sequence[str]) -> int:
+        statement = self._tables.delete(table, column, values, MOST_ROWS)
+        answers = self._link.run([*begin(self._link.statement_ms), statement, COMMIT])
+        return answers[-2].rowcount
+
+    def _names(self) -> Mapping[str, str]:
+        return names_of(self.config)
+
+    def _place(self) -> str:
+        return self.config.schema
 
 
-def _refused(refusal: Refusal, took_ms: int, request: Mapping[str, Any]) -> Result:
-    outcome = Outcome.REJECTED if refusal.is_final else Outcome.RETRY
-    hint = "Change the table or its constraint, then resend." if refusal.is_final else ""
-    return Result(outcome, refusal.code, refusal.detail, hint, duration_ms=took_ms, request=request)
-
-
-def _read(message: Message) -> EventRows | Result:
-    try:
-        return rows_of(message)
-    except terra.InvalidPayload as invalid:
-        return Result(Outcome.REJECTED, "unprocessable", str(invalid))
-
-
-def _is_pem(text: str) -> bool:
-    try:
-        return bool(x509.load_pem_x509_certificates(text.encode()))
-    except ValueError:
-        return False
-
-
-def _since(started: float) -> int:
-    return round((monotonic() - started) * 1000)
+def _grant(name: str, about: Mapping[str, str]) -> str:
+    return resource("postgresql_grant", f"terra_hub_{name}", about)

@@ -4,35 +4,9 @@ Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-from destinations.adapters.base import Effect, Outcome, Result
-from destinations.adapters.rows import TABLES
-
-_OUR_COLUMNS = frozenset(column.name for table in TABLES for column in table.columns)
-
-
-class Blame(Enum):
-    """Whose fault an error is."""
-
-    ROW = "row"  # this row will never be taken: reject it, deliver its neighbours
-    MOMENT = "moment"  # the next try may well succeed, and nobody has to change anything
-    DESTINATION = "destination"  # every delivery fails until somebody changes something, or it is up again
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One line of the table: whose fault, why, and what to change.
-
-    ``{database}``, ``{schema}``, ``{username}`` and ``{host}`` in a hint are filled in.
-    """
-
-    blame: Blame
-    reason: str
-    hint: str = ""
-
+from destinations.adapters.sql_errors import OUR_COLUMNS, SLOW, UNKNOWN, Blame, Verdict, one_line
 
 _ROW, _MOMENT, _DESTINATION = Blame.ROW, Blame.MOMENT, Blame.DESTINATION
 _LOGIN = "Check the user name and the password of this destination."
@@ -45,7 +19,6 @@ _FIT_COLUMNS = "Give the table the columns that the documentation lists, of type
 _PLAIN_TABLES = "Use plain tables, not views."
 _WRITABLE = "Connect to the primary server, not to a replica, or make the database writable."
 _CONNECTIONS = "Raise the server's max_connections, or the CONNECTION LIMIT of {username}."
-_SLOW = "Look for locks and slow triggers, or raise this destination's timeout."
 
 # By SQLSTATE, or by its class (the first two characters).
 VERDICTS: Mapping[str, Verdict] = {
@@ -75,37 +48,13 @@ VERDICTS: Mapping[str, Verdict] = {
     "55": Verdict(_DESTINATION, "the table cannot be written like this", _PLAIN_TABLES),
     "55P03": Verdict(_MOMENT, "another transaction holds a lock"),
     "57": Verdict(_DESTINATION, "the server ended the session"),
-    "57014": Verdict(_DESTINATION, "the server took too long", _SLOW),
+    "57014": Verdict(_DESTINATION, "the server took too long", SLOW),
     "57P01": Verdict(_DESTINATION, "an administrator ended the session, or the server is being restarted"),
     "57P03": Verdict(_DESTINATION, "the server is starting, stopping or recovering"),
     "58": Verdict(_DESTINATION, "the server had a system error"),
     "P0": Verdict(_ROW, "a trigger of the table refuses the row"),
     "XX": Verdict(_DESTINATION, "the server had an internal error"),
 }
-UNKNOWN = Verdict(_DESTINATION, "the server refused the statement")
-
-# Words for what the server did not answer with an SQLSTATE.
-TIMEOUT = "timeout"
-CONNECT_FAILED = "connect_failed"
-CONNECTION_LOST = "connection_lost"
-TLS_FAILED = "tls_failed"
-DNS_FAILED = "dns_failed"
-EGRESS_REFUSED = "egress_refused"
-UNKNOWN_CODE = "sql_failed"
-METHOD_REFUSED = "auth_method_refused"
-
-
-class Unwell(Exception):
-    """The whole batch failed, for a reason that the code, the detail and the hint give."""
-
-    def __init__(self, code: str, detail: str, hint: str = "", effect: Effect = Effect.FAILURE) -> None:
-        """Say what happened in one line that holds neither a secret nor a value of a row."""
-        super().__init__(detail)
-        self.code, self.detail, self.hint, self.effect = code, detail, hint, effect
-
-    def result(self, **about: Any) -> Result:
-        """Return what each message of the batch gets."""
-        return Result(Outcome.RETRY, self.code, self.detail, self.hint, effect=self.effect, **about)
 
 
 def verdict_of(sqlstate: str | None) -> Verdict:
@@ -119,7 +68,7 @@ def is_row_error(error: Any) -> bool:
 
     A row that leaves a column empty which is none of Terra's is not to blame: the column is.
     """
-    if error.sqlstate == "23502" and error.diag.column_name not in _OUR_COLUMNS:
+    if error.sqlstate == "23502" and error.diag.column_name not in OUR_COLUMNS:
         return False
     return verdict_of(error.sqlstate).blame is Blame.ROW
 
@@ -142,14 +91,3 @@ def describe(error: Any, table: str = "", column: str = "") -> str:
     }
     named = [f"{kind} {name}" for kind, name in places.items() if name]
     return f"{verdict.reason} ({', '.join([type(error).__name__, *named])})"
-
-
-def one_line(text: str) -> str:
-    """Return the first line of a message, without the control characters that could forge a log line."""
-    first = text.strip().partition("\n")[0]
-    return "".join(letter for letter in first if letter.isprintable())[:300]
-
-
-def filled(hint: str, names: Mapping[str, Any]) -> str:
-    """Return a hint with this destination's names in it."""
-    return hint.format_map(names)

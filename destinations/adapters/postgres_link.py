@@ -16,29 +16,26 @@ import certifi
 import psycopg
 from psycopg.abc import PQGen
 
-from destinations.adapters.base import Effect
-from destinations.adapters.postgres_errors import (
-    CONNECT_FAILED,
+from destinations.adapters.postgres_errors import describe, verdict_of
+from destinations.adapters.postgres_sql import Statement, names_of
+from destinations.adapters.sql_errors import (
     CONNECTION_LOST,
-    DNS_FAILED,
-    EGRESS_REFUSED,
+    LOST_HINT,
     METHOD_REFUSED,
     TIMEOUT,
     TLS_FAILED,
     UNKNOWN_CODE,
-    Blame,
+    StatementFailed,
     Unwell,
-    describe,
     filled,
     one_line,
-    verdict_of,
 )
-from destinations.adapters.postgres_sql import Statement, names_of
-from destinations.egress import EgressPolicy, EgressRefused, ResolveFailed, resolve
-from destinations.egress import verdict as egress_verdict
-from destinations.hosts import check_host, with_port
+from destinations.adapters.sql_link import SqlLink
+from destinations.egress import EgressPolicy
+from destinations.hosts import check_host
 
 ResultT = TypeVar("ResultT")
+UNDEFINED_TABLE = "42P01"
 CANCEL_SECONDS = 1.0
 # The server is to give up first: its answer keeps the connection, the hub's own deadline costs it.
 SERVER_HEAD_START_MS = 250
@@ -68,7 +65,7 @@ class Overdue(Exception):
     """The deadline passed while the server had not answered."""
 
 
-class StatementFailed(Exception):
+class PostgresStatementFailed(StatementFailed):
     """One statement of a run failed: its index, and the driver's error."""
 
     def __init__(self, index: int, error: psycopg.Error) -> None:
@@ -76,12 +73,16 @@ class StatementFailed(Exception):
         super().__init__()
         self.index, self.error = index, error
 
+    @property
+    def is_missing_table(self) -> bool:
+        """Tell whether a table is not there."""
+        return self.error.sqlstate == UNDEFINED_TABLE
+
     def as_unwell(self, names: Mapping[str, str]) -> Unwell:
         """Return what it says of the destination; ``names`` fill the hint."""
         verdict = verdict_of(self.error.sqlstate)
-        effect = Effect.NONE if verdict.blame is Blame.MOMENT else Effect.FAILURE
         code = TIMEOUT if self.error.sqlstate == "57014" else self.error.sqlstate or UNKNOWN_CODE
-        return Unwell(code, describe(self.error), filled(verdict.hint, names), effect)
+        return Unwell(code, describe(self.error), filled(verdict.hint, names), verdict.blame.effect)
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -117,76 +118,18 @@ class _Connection(psycopg.Connection[Any]):
             gen.close()  # its tidying up fails on the closed connection: here, and not when it is collected
 
 
-class Link:
-    """Opens the connection when it is needed, and keeps it until it breaks."""
+class Link(SqlLink[_Connection]):
+    """A link whose every statement goes out in a pipeline."""
 
     def __init__(self, config: Any, credentials: Any, policy: EgressPolicy) -> None:
         """Serve one destination (a ``PostgresConfig`` and ``PostgresCredentials``); dial nothing yet."""
-        self._config, self._credentials, self._policy = config, credentials, policy
-        self._connection: _Connection | None = None
+        super().__init__(config, credentials, policy)
         self._ca_file: IO[bytes] | None = None
-        self._deadline = float("inf")
-        self.is_fresh = True  # opened for the batch in hand, so what breaks it is no leftover of idle hours
-
-    @property
-    def remaining_ms(self) -> int:
-        """Return the milliseconds until the deadline; never less than one."""
-        return max(1, round((self._deadline - monotonic()) * 1000))
 
     @property
     def statement_ms(self) -> int:
         """Return the milliseconds that the server may take: a little less, so that it is the first to give up."""
         return max(SERVER_HEAD_START_MS, self.remaining_ms - SERVER_HEAD_START_MS)
-
-    @property
-    def connection(self) -> _Connection:
-        """Return the open connection."""
-        if self._connection is None:
-            raise RuntimeError("open() comes first")
-        return self._connection
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether a connection is kept."""
-        return self._connection is not None
-
-    def start(self, timeout_s: float) -> None:
-        """Set the deadline of everything that follows."""
-        self._deadline = monotonic() + timeout_s
-        if self._connection is not None:
-            self._connection.deadline = self._deadline
-
-    def open(self) -> None:
-        """Connect, unless a connection is open; raise ``Unwell`` where that fails."""
-        self.is_fresh = self._connection is None
-        if self._connection is None:
-            self.dial(self.resolve())
-
-    def resolve(self) -> Sequence[str]:
-        """Return the vetted addresses of the host; raise ``Unwell``."""
-        try:
-            timeout_s = self.remaining_ms / 1000
-            found = resolve(self._config.host, self._config.port, self._policy, timeout_s=timeout_s)
-        except EgressRefused as refused:
-            raise Unwell(EGRESS_REFUSED, refused.detail, refused.hint) from None
-        except ResolveFailed as failed:
-            raise Unwell(DNS_FAILED, failed.detail, failed.hint) from None
-        if self._config.ssl_mode == "disable":
-            self._check_private(found)
-        return found
-
-    def dial(self, addresses: Sequence[str]) -> None:
-        """Connect to the first address that answers; raise ``Unwell`` with the last one's reason."""
-        for position, address in enumerate(addresses, start=1):
-            share_s = self.remaining_ms / 1000 / (len(addresses) - position + 1)
-            try:
-                self._connection = self._connect(address, share_s)
-                self._connection.deadline = self._deadline
-                return
-            except Unwell as unwell:
-                if unwell.code not in (CONNECT_FAILED, TIMEOUT) or position == len(addresses):
-                    self.close()
-                    raise
 
     def run(self, statements: Sequence[Statement]) -> "list[psycopg.Cursor[Any]]":
         """Send all statements in one go and return their cursors.
@@ -204,7 +147,7 @@ class Link:
             return cursors
         if self.connection.closed:
             raise self._lost(error)
-        raise StatementFailed(next(i for i, cursor in enumerate(cursors) if cursor.pgresult is None), error)
+        raise PostgresStatementFailed(next(i for i, cursor in enumerate(cursors) if cursor.pgresult is None), error)
 
     def _send(self, statements: Sequence[Statement], cursors: "list[psycopg.Cursor[Any]]") -> psycopg.Error | None:
         """Fill ``cursors``; return the first error. The answers to what follows an error come with the block's end."""
@@ -224,8 +167,8 @@ class Link:
     def _lost(self, error: psycopg.Error) -> Unwell:
         self.close()
         if error.sqlstate is None:
-            return Unwell(CONNECTION_LOST, "The connection broke before the server had answered.")
-        return Unwell(error.sqlstate, f"The connection was lost: {verdict_of(error.sqlstate).reason}.")
+            return Unwell(CONNECTION_LOST, "The connection broke before the server had answered.", LOST_HINT)
+        return Unwell(error.sqlstate, f"The connection was lost: {verdict_of(error.sqlstate).reason}.", LOST_HINT)
 
     def recover(self) -> None:
         """Leave a failed transaction, so that the connection can be used again."""
@@ -244,24 +187,15 @@ class Link:
             self._ca_file.close()
         self._connection = self._ca_file = None
 
-    def _check_private(self, addresses: Sequence[str]) -> None:
-        """Refuse to talk in clear with any address that the public could listen in on."""
-        for address in addresses:
-            try:
-                egress_verdict(address, self._config.port, EgressPolicy(never=self._policy.never))
-            except EgressRefused:
-                continue  # private: it passed only because EGRESS_ALLOW names it
-            raise Unwell(
-                EGRESS_REFUSED, f"Address {address} is public, and TLS is off.", "Choose the TLS mode verify-full."
-            )
+    def _bound(self) -> None:
+        if self._connection is not None:
+            self._connection.deadline = self._deadline
 
     def _connect(self, address: str, timeout_s: float) -> _Connection:
         try:
             return _Connection.connect(autocommit=True, prepare_threshold=None, **self._parameters(address, timeout_s))
         except psycopg.errors.ConnectionTimeout:
-            where = with_port(address, self._config.port)
-            hint = "Check the address and the port, and that no firewall drops the hub's packets."
-            problem = Unwell(TIMEOUT, f"{where} did not answer in time.", hint)
+            problem = self._no_answer(address)
         except psycopg.Error as error:
             problem = self._login_problem(str(error), address)
         # Outside of the handler: the driver's exception holds the password, in its connection's options.
@@ -272,8 +206,7 @@ class Link:
         for words, code, hint in _LOGIN_ERRORS:
             if re.search(words, said):
                 return Unwell(code, said, filled(hint or verdict_of(code).hint, names_of(self._config)))
-        hint = "Check that the server listens on this address and port, and that a firewall lets the hub in."
-        return Unwell(CONNECT_FAILED, f"{with_port(address, self._config.port)}: {said}", hint)
+        return self._not_connected(address, said)
 
     def _parameters(self, address: str, timeout_s: float) -> dict[str, Any]:
         config = self._config

@@ -116,9 +116,12 @@ class EventRows:
         return DATA if isinstance(self.payload, DataRow) else OTHER
 
 
-def rows_of(message: Message) -> EventRows:
-    """Return the rows of one event; raise ``terra.InvalidPayload`` where its body is none of Terra's."""
-    facts = terra.read(message.body)
+def rows_of(message: Message, facts: terra.Facts | None = None) -> EventRows:
+    """Return the rows of one event; raise ``terra.InvalidPayload`` where its body is none of Terra's.
+
+    ``facts`` are what ``terra.read`` says of the body, where that is known already.
+    """
+    facts = facts or terra.read(message.body)
     made_at = emitted_at(message)
     user_id = storable(facts.user_id)
     payload: DataRow | OtherRow

@@ -5,12 +5,23 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from destinations.adapters.base import Adapter, Effect, Feed, Limits, ListFeed, Message, Outcome, Outcomes, Result, Step
-from destinations.adapters.webhook_check import TEST_HEADER, check_steps, test_message
+from destinations.adapters.base import (
+    Adapter,
+    Effect,
+    Feed,
+    Limits,
+    Message,
+    Outcome,
+    Outcomes,
+    Result,
+    Step,
+    deliver_by_stream,
+)
+from destinations.adapters.testing import test_message
+from destinations.adapters.webhook_check import TEST_HEADER, check_steps
 from destinations.adapters.webhook_config import (
     BASIC,
     BEARER,
@@ -50,7 +61,10 @@ class WebhookAdapter(Adapter[WebhookConfig, WebhookCredentials]):
 
     type = "webhook"
     label = "Webhook"
+    setup_label = "Receiver"
+    icon = "webhook"
     summary = "A signed POST of each event to your URL, as Terra itself would send it."
+    on_repeat = "The receiver gets it again, with the same webhook-id."
     config_spec = WebhookConfig
     credentials_spec = WebhookCredentials
     host_fields: ClassVar[frozenset[str]] = frozenset({"url"})
@@ -83,9 +97,7 @@ class WebhookAdapter(Adapter[WebhookConfig, WebhookCredentials]):
 
     def deliver(self, batch: Sequence[Message]) -> Sequence[Result]:
         """Post a batch; return one result per message, in order."""
-        own = [replace(message) for message in batch]  # so that each has an identity, also one that came twice
-        results = {id(message): result for group in self.stream(ListFeed(own)) for message, result in group}
-        return [results[id(message)] for message in own]
+        return deliver_by_stream(self.stream, batch)
 
     def stream(self, feed: Feed) -> Iterator[Outcomes]:
         """Post what ``feed`` has, up to ``limits.concurrency`` at once; a slow one holds up no other."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from destinations.hosts import EgressRefused, parse_url
-from destinations.pem import MALFORMED, is_pem
-from destinations.specs import option
+from destinations.pem import EXAMPLE, MALFORMED, is_pem
+from destinations.specs import OnlyIf, option
 
 PUSH, PING = "push", "ping"
 NONE, BASIC, BEARER, HEADER = "none", "basic", "bearer", "header"
@@ -52,23 +52,31 @@ class WebhookConfig:
         ),
         help="What the receiver asks for, beside the signature that every request has.",
     )
-    username: str = option("User name", default="", help="For basic authentication.", max_length=255)
+    username: str = option(
+        "User name",
+        only_if=OnlyIf("auth", (BASIC,)),
+        max_length=255,
+        placeholder="terra-hub",
+        help="As the receiver knows it.",
+    )
     auth_header: str = option(
         "Name of the key's header",
-        default="",
         placeholder="X-Api-Key",
-        help="For a header of your own.",
+        only_if=OnlyIf("auth", (HEADER,)),
         max_length=100,
+        help="The header that the receiver looks for its key in.",
     )
     headers: dict[str, str] = option(  # noqa: RUF009  # option makes a factory of it
         "More headers",
         default={},
+        placeholder="X-Environment: production",
         help="Sent with each request. Not sealed: put keys and tokens into the authentication.",
         advanced=True,
     )
     ca_certificate: str = option(
         "CA certificate",
         default="",
+        placeholder=EXAMPLE,
         help="PEM text of the CA that signed the receiver's certificate. Empty: the public CAs.",
         multiline=True,
         advanced=True,
@@ -83,24 +91,34 @@ class WebhookCredentials:
     signing_secret: str = option(
         "Signing secret",
         default="",
+        placeholder="whsec_…",
         secret=True,
+        tail=True,
         generated=True,
         max_length=512,
         help=(
-            "Signs each request. Empty: one is made, as whsec_ and base64. Receivers check terra-signature with the "
-            "whole text, and webhook-signature (Standard Webhooks) with a library that takes it as it is. A secret "
-            "of your own that is not base64 stands for its own bytes: pass Webhook(secret.encode()) there."
+            "Signs each request. Empty: the hub makes one and shows it once. How receivers check with it is in the "
+            "set-up text."
         ),
     )
-    password: str = option("Password", default="", secret=True, max_length=1024, help="For basic authentication.")
+    password: str = option(
+        "Password",
+        secret=True,
+        only_if=OnlyIf("auth", (BASIC,)),
+        max_length=1024,
+        placeholder="the receiver's password",
+        help="Stored sealed, and never shown again.",
+    )
     token: str = option(
         "Token or key",
-        default="",
         secret=True,
+        tail=True,
+        only_if=OnlyIf("auth", (BEARER, HEADER)),
         max_length=4096,
         pattern=_TEXT,
-        placeholder="printable ASCII, without line breaks",
-        help="For a bearer token, or for a header of your own.",
+        expected="printable ASCII, without line breaks",
+        placeholder="eyJ… or a key of the receiver's",
+        help="What the receiver gave you, without “Bearer”. Stored sealed, and never shown again.",
     )
     # Set by a rotation: until this time (ISO 8601), requests carry a signature of both secrets.
     previous_signing_secret: str = ""
@@ -116,14 +134,11 @@ def problems(config: WebhookConfig) -> Iterator[tuple[str, str]]:
         parse_url(config.url)
     except EgressRefused as refusal:
         yield "url", f"{refusal.detail} {refusal.hint}".strip()
-    if config.auth == BASIC and not config.username:
-        yield "username", "Give the user name for basic authentication."
     if ":" in config.username or not config.username.isprintable():
         yield "username", "Must not contain a colon or control characters: basic authentication cannot send them."
-    if config.auth == HEADER:
-        problem = _name_problem(config.auth_header) if config.auth_header else "Give the header's name."
-        if problem:
-            yield "auth_header", problem
+    problem = _name_problem(config.auth_header) if config.auth == HEADER else ""
+    if problem:
+        yield "auth_header", problem
     problem = _headers_problem(config)
     if problem:
         yield "headers", problem

@@ -2,32 +2,36 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from destinations.adapters.base import Effect, Outcome, Result
 from destinations.http import HttpResponse
 from destinations.httperrors import HttpError
+from destinations.retryafter import retry_after
 from destinations.scrubbing import Scrubber
 
-MAX_RETRY_AFTER_S = 24 * 3600.0
 STORED_OF_2XX = 4 * 1024  # bytes of the body that are kept of a good answer
 STORED = 64 * 1024
 
+_COMPARE = "Compare the request that was sent with what it expects."
+_SIGNED = "Where the receiver verifies signatures, compare its secret with this destination's."
 _HINTS = {
-    400: "The receiver takes the request for malformed: look into its log.",
-    401: "Check the authentication of this destination.",
-    403: "Check the authentication of this destination, and the receiver's list of allowed addresses.",
-    404: "Check the path of the URL.",
+    400: f"The receiver takes the request for malformed. {_COMPARE}",
+    401: f"Check the authentication of this destination. {_SIGNED}",
+    403: f"Check the authentication of this destination, and the receiver's list of allowed addresses. {_SIGNED}",
+    404: "Check the path of the URL: the receiver has nothing there.",
     405: "Let the receiver accept POST at this URL.",
     410: "The receiver is gone for good. Correct the URL and enable the destination again.",
     413: "Raise the receiver's limit for bodies: Terra's can be tens of megabytes. Or choose the delivery ping.",
     415: "Let the receiver accept application/json.",
     421: "Check the host of the URL.",
+    408: "The receiver waited too long for the request: raise its time limit, or lower the destination's concurrency.",
     429: "The receiver asks for fewer requests: lower the destination's concurrency.",
 }
 _REDIRECT = "Redirects are not followed: set the URL to the final address."
-_SERVER = "Look into the receiver's log."
+_REFUSES = f"The receiver refuses what it got. {_COMPARE} Its answer may say what it misses."
+_FAILS = "The receiver failed, or what stands before it: its own log says why. The hub tries again by the schedule."
+_ODD = "No receiver should answer so. Check that the URL is the receiver's."
 
 
 def result_of(answer: HttpResponse, request: Mapping[str, Any], response: Mapping[str, Any]) -> Result:
@@ -67,9 +71,8 @@ def error_result(error: HttpError, request: Mapping[str, Any], scrubber: Scrubbe
 
 def hint_of(status: int) -> str:
     """Return what to change after an answer that is no success."""
-    if status in _HINTS:
-        return _HINTS[status]
-    return _SERVER if status >= 500 else _REDIRECT if 300 <= status < 400 else ""
+    by_class = {3: _REDIRECT, 4: _REFUSES, 5: _FAILS}
+    return _HINTS.get(status) or by_class.get(status // 100, _ODD)
 
 
 def _effect_of(status: int, wait: float | None) -> Effect:
@@ -78,22 +81,6 @@ def _effect_of(status: int, wait: float | None) -> Effect:
     if status in (429, 503) and wait:
         return Effect.PAUSE
     return Effect.FAILURE if status >= 500 or status == 429 else Effect.NONE
-
-
-def retry_after(value: str, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for, at most 24 h; ``None`` for garbage.
-
-    Seconds or an HTTP date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3.
-    """
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER_S)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
 
 
 def snapshot(answer: HttpResponse, scrubber: Scrubber) -> dict[str, Any]:

@@ -1,3 +1,6 @@
-"""The admin of the control plane, and what the data plane's admin shares with it."""
+"""The admin of the control plane, and what the data plane's admin shares with it.
 
-from destinations.admin import destination  # noqa: F401  # registers on import
+Destinations themselves are registered by ``webhooks.admin``.
+"""
+
+from destinations.admin import keys, notices  # noqa: F401  # registers on import

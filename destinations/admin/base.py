@@ -1,27 +1,40 @@
 """What the admin classes of the hub have in common. They hold no rule: use cases decide."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin as UnfoldAdmin
 from unfold.views import ChangeList
 
 from destinations.admin.buttons import ButtonsAdmin, tell_refused
+from destinations.admin.empty import Empty
+from destinations.admin.history import Changes
+from destinations.admin.lean import LeanAdmin
+from destinations.ids import parsed_uuid as as_uuid
 from destinations.paging import CappedPaginator
 from destinations.services import Refused
 from destinations.texts import visible
 
+__all__ = [
+    "HubAdmin", "OlderFilter", "ReadOnlyAdmin", "Rows", "UseCaseAdmin", "ValueFilter", "as_uuid", "refusal_of",
+]  # fmt: skip
+
 Rows = QuerySet[Any]
 _REFUSED = "hub_refused"
+_OF_DJANGO = (*IGNORED_PARAMS, ERROR_FLAG, PAGE_VAR)  # what an address may have beside filters
+MOST_NAMED = 5  # unknown filters of an address
 
 
 class ValueFilter(admin.SimpleListFilter):
@@ -98,7 +111,7 @@ def refusal_of(request: HttpRequest) -> Refused | None:
     return vars(request).get(_REFUSED)
 
 
-class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[misc]  # the bases differ in the stubs only
+class HubAdmin(LeanAdmin, UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[misc]  # the bases differ in the stubs only
     """Lists that cost the same at any size, and pages whose parts are templates of the hub."""
 
     paginator = CappedPaginator
@@ -110,6 +123,7 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
     list_fullwidth = True
     goes_on: ClassVar[bool] = False  # older rows than the pages hold are reached with OlderFilter
     list_filter: ClassVar[Any] = ()
+    empty: ClassVar[Empty | None] = None  # what the list says where it has no rows
     actions: Any = ()
     change_form_template = "hub/object.html"
     # Templates of an object's page: "top" above the form, "form_top" and "form_end" in it, "bottom" below it.
@@ -117,7 +131,7 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the list's own filters only: Django would take any column, with or without an index."""
-        return lookup in {one.parameter_name for one in self.list_filter}
+        return lookup in self.filter_names()
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> Any:
         """Return the list that says its count once."""
@@ -129,10 +143,32 @@ class HubAdmin(UnfoldAdmin, ButtonsAdmin, _OutsideTransaction):  # type: ignore[
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, or at once the object whose id was pasted into the search."""
+        if ERROR_FLAG in request.GET:  # where Django leads on from a filter that was refused
+            messages.warning(request, "A filter in the address was not understood. This is the whole list.")
         found = self.found_by_id(request, request.GET.get("q", "").strip())
         if found is not None and self.has_view_permission(request, found):
             return HttpResponseRedirect(self.url_of(found))
-        return super().changelist_view(request, extra_context)
+        try:
+            return super().changelist_view(request, extra_context)
+        except DisallowedModelAdminLookup:
+            unknown = [name for name in request.GET if name not in (*self.filter_names(), *_OF_DJANGO)]
+            if not unknown:
+                raise
+            return self._without(request, unknown)
+
+    def _without(self, request: HttpRequest, unknown: list[str]) -> HttpResponse:
+        """Lead to the list without the filters that it does not have, and say which ones it has."""
+        known, query = self.filter_names(), request.GET.copy()
+        for name in unknown:
+            del query[name]
+        named = ", ".join(f"“{visible(name[:80])}”" for name in unknown[:MOST_NAMED])
+        offered = f"Those of the address can be: {', '.join(known)}." if known else "It has none in its address."
+        messages.warning(request, f"This list has no filter {named}: it is shown without. {offered}")
+        return HttpResponseRedirect(f"?{query.urlencode()}")
+
+    def filter_names(self) -> list[str]:
+        """Return what the list can be filtered by, as an address names it."""
+        return [one.parameter_name for one in self.list_filter]
 
     def found_by_id(self, request: HttpRequest, term: str) -> Any:
         """Return the object that a search term is the id of, if any."""
@@ -192,6 +228,13 @@ class UseCaseAdmin(SimpleHistoryAdmin, HubAdmin):  # type: ignore[misc]  # the b
     object_history_list_template = "hub/history_list.html"
     warn_unsaved_form = True
 
+    def answer(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+        """Return a page of the admin that no cache keeps."""
+        everywhere = {**self.admin_site.each_context(request), "opts": self.opts}
+        page = TemplateResponse(request, template, everywhere | context)
+        page["Cache-Control"] = "no-store"
+        return page
+
     def keep(self, request: HttpRequest, form: Any) -> Model:
         """Call the use case that makes or changes the object; it may raise ``Refused``."""
         raise NotImplementedError
@@ -211,6 +254,10 @@ class UseCaseAdmin(SimpleHistoryAdmin, HubAdmin):  # type: ignore[misc]  # the b
         messages.success(request, f"{obj} was saved.")
         return HttpResponseRedirect(self.url_of(obj))
 
+    def get_historical_record_context_helper(self, request: HttpRequest, historical_record: Any) -> Changes:
+        """Return what says a change in words."""
+        return Changes(self.model, historical_record)
+
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never go back to an old row: credentials have no history."""
         return True
@@ -224,18 +271,23 @@ class UseCaseAdmin(SimpleHistoryAdmin, HubAdmin):  # type: ignore[misc]  # the b
         return [str(one) for one in objs], {}, set(), []
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
-        """Ask, and delete; or say why not."""
+        """Ask for the object's name, typed, and delete; or say why not."""
+        if request.method == "POST" and not self._is_typed(request, object_id):
+            messages.error(request, "Nothing was deleted: the name that you typed is another one.")
+            return HttpResponseRedirect(request.path)
         try:
             return super().delete_view(request, object_id, extra_context)
         except Refused as refused:
             tell_refused(request, refused)
             return HttpResponseRedirect("../change/")
 
+    def _is_typed(self, request: HttpRequest, object_id: str) -> bool:
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None or not self.has_delete_permission(request, obj):
+            return True  # there is nothing to type for, and Django says why
+        return _plain(request.POST.get("typed", "")) == _plain(visible(obj))
 
-def as_uuid(text: str) -> uuid.UUID | None:
-    """Return the UUID that a text is, in its hyphenated form; else ``None``."""
-    try:
-        found = uuid.UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text.lower() else None
+
+def _plain(text: str) -> str:
+    """Return a text as it is compared with what was typed: browsers and people differ in spaces."""
+    return " ".join(text.split())

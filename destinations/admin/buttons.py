@@ -8,9 +8,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
 from destinations.services import Refused
+from destinations.texts import visible
+
+_SURE = "sure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,16 @@ class Button:
     says: str
     icon: str
     permission: str  # app.codename
+    also: str = ""  # another permission that is as good
     main: bool = False
     fields: str = ""  # a template with the form's own inputs
     applies: Callable[[Any], bool] = lambda _: True
+    undo: str = ""  # the button that takes it back, which the message offers
+    asks: str = ""  # what cannot be taken back: it is asked, in these words, before it is done
+
+    def allowed(self, user: Any) -> bool:
+        """Tell whether somebody may press it."""
+        return any(user.has_perm(name) for name in (self.permission, self.also) if name)
 
 
 # How long a replaced secret goes on working: seconds, and in words.
@@ -69,9 +81,16 @@ class ButtonsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         obj = self.get_object(request, unquote(object_id)) if button else None
         if button is None or obj is None:
             raise Http404
-        if not (request.user.has_perm(button.permission) and self.has_view_permission(request, obj)):
+        if not (button.allowed(request.user) and self.has_view_permission(request, obj)):
             raise PermissionDenied
+        if button.asks and request.POST.get(_SURE) != "yes":
+            return self._ask(request, button, obj)
         return self._press(request, button, obj) or HttpResponseRedirect(self.url_of(obj))
+
+    def _ask(self, request: HttpRequest, button: Button, obj: Any) -> HttpResponse:
+        everywhere = {**self.admin_site.each_context(request), "opts": self.opts, "original": obj}
+        page = {"title": f"{button.label}?", "subtitle": visible(obj), "button": button, "back_url": self.url_of(obj)}
+        return TemplateResponse(request, "hub/ask.html", everywhere | page)
 
     def _press(self, request: HttpRequest, button: Button, obj: Any) -> HttpResponse | None:
         try:
@@ -83,8 +102,19 @@ class ButtonsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         if isinstance(answer, HttpResponse):
             return answer
         if answer:
-            messages.success(request, answer)
+            messages.success(request, self._with_undo(request, button, obj, answer))
         return None
+
+    def _with_undo(self, request: HttpRequest, button: Button, obj: Any, text: str) -> str:
+        """Add to what was done the button that takes it back; the form that it posts is on every page."""
+        back = next((one for one in self.buttons if one.name == button.undo), None)
+        if back is None or not back.allowed(request.user):
+            return text
+        return format_html(
+            '{} <button type="submit" form="hub-post" formaction="{}" class="hub-undo">Undo</button>',
+            text,
+            self.url("do", obj, back.name),
+        )
 
     def url_of(self, obj: Any) -> str:
         """Return the address of an object's page."""
@@ -98,5 +128,5 @@ class ButtonsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def shown_buttons(self, request: HttpRequest, obj: Any) -> Iterator[tuple[Button, str]]:
         """Yield each button that this person may press now, with the address it posts to."""
         for button in self.buttons:
-            if request.user.has_perm(button.permission) and button.applies(obj):
+            if button.allowed(request.user) and button.applies(obj):
                 yield button, self.url("do", obj, button.name)

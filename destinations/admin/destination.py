@@ -7,27 +7,24 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from destinations import services
-from destinations.adapters.base import Step
-from destinations.admin.base import Rows, UseCaseAdmin, ValueFilter, as_uuid, refusal_of
+from destinations.admin.base import Rows, ValueFilter, as_uuid
 from destinations.admin.buttons import GRACES, Button, chosen_grace
-from destinations.checking import as_row, passed
-from destinations.forms import CONFIG, CREDENTIALS, DestinationForm
+from destinations.admin.destination_form import DestinationFormAdmin
+from destinations.admin.empty import Empty
+from destinations.checking import passed
 from destinations.models import Destination
-from destinations.registry import UnknownType, adapter_class, adapter_classes, type_choices
-from destinations.rules import Kind
+from destinations.registry import adapter_class, type_choices
 from destinations.shown import chip, stranger, when
-from destinations.specs import spec_fields
-from destinations.states import state_of, step_rows
+from destinations.specs import complete, spec_fields
+from destinations.states import IN_STATE, state_of, step_rows
 
 _CHANGE = "destinations.change_destination"
-_MADE = "hub_made_secrets"
+_PAUSE = "destinations.pause_destination"
 
 
 class TypeFilter(ValueFilter):
@@ -49,36 +46,38 @@ class StateFilter(ValueFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer what can be told from the row."""
-        return [("failing", "Failing"), ("paused", "Paused"), ("disabled", "Disabled")]
+        return [(state, state.capitalize()) for state in IN_STATE]
 
     def narrowed(self, queryset: Rows, value: str) -> Rows:
         """Keep the destinations in that state."""
-        chosen: Mapping[str, dict[str, Any]] = {
-            "failing": {"failing_since__isnull": False, "active": True},
-            "paused": {"paused": True, "active": True},
-            "disabled": {"active": False},
-        }
-        return queryset.filter(**chosen[value]) if value in chosen else queryset.none()
+        return queryset.filter(**IN_STATE[value]) if value in IN_STATE else queryset.none()
 
 
 def _signs(row: Destination) -> bool:
     return services.has_signing_secret(adapter_class(row.type))
 
 
-@admin.register(Destination)
-class DestinationAdmin(UseCaseAdmin):
-    """Where deliveries go: set up, checked, paused, deleted."""
+class DestinationAdmin(DestinationFormAdmin):
+    """Where deliveries go: set up, checked, paused, deleted.
 
-    list_display = ("shown_name", "shown_type", "shown_target", "shown_state", "shown_check", "shown_made")
+    ``webhooks.admin.destinations`` registers it, with what its deliveries say beside what its row says.
+    """
+
+    list_display: Any = ("shown_name", "shown_type", "shown_target", "shown_state", "shown_check", "shown_made")
     list_display_links = ("shown_name",)
-    list_filter = (TypeFilter, StateFilter)
+    list_filter: ClassVar[Any] = (TypeFilter, StateFilter)
     search_fields = ("name",)
     search_help_text = "Name, or an id"
+    empty = Empty(
+        "output", "No destination yet.",
+        "A destination is where events go: a webhook, a database, a bucket, a queue.",
+        "Add a destination", "destinations_destination_add", "destinations.add_destination",
+    )  # fmt: skip
     parts: ClassVar[Mapping[str, str]] = {
         "top": "hub/destination_top.html",
         "form_top": "hub/destination_form_top.html",
         "form_end": "hub/destination_draft.html",
-        "bottom": "hub/destination_setup.html",
+        "bottom": "hub/setup_panel.html",
     }
     delete_confirmation_template = "hub/destination_delete.html"
     buttons: ClassVar[tuple[Button, ...]] = (
@@ -88,15 +87,16 @@ class DestinationAdmin(UseCaseAdmin):
         ),
         Button(
             "pause", "Pause", "Sends nothing until you resume. Deliveries collect; nothing is lost.",
-            "pause", _CHANGE, applies=lambda row: row.active and not row.paused,
+            "pause", _CHANGE, also=_PAUSE, applies=lambda row: row.active and not row.paused, undo="resume",
         ),
         Button(
             "resume", "Resume", "Ends the pause. What waits is sent at once.",
-            "play_arrow", _CHANGE, applies=lambda row: row.active and (row.paused or bool(row.paused_until)),
+            "play_arrow", _CHANGE, also=_PAUSE,
+            applies=lambda row: row.active and (row.paused or bool(row.paused_until)),
         ),
         Button(
             "disable", "Disable", "New events get no delivery here. What waits is kept, and not sent.",
-            "block", _CHANGE, applies=lambda row: row.active,
+            "block", _CHANGE, applies=lambda row: row.active, undo="enable",
         ),
         Button(
             "enable", "Enable", "Takes new events again, and sends what was kept.",
@@ -109,6 +109,8 @@ class DestinationAdmin(UseCaseAdmin):
         Button(
             "revoke_links", "Revoke payload links", "Every payload link that it was given opens nothing any more.",
             "link_off", _CHANGE,
+            asks="Whoever still follows one of these links gets 404, also from deliveries that have arrived. "
+            "This cannot be undone; deliveries from now on carry new links.",
         ),
     )  # fmt: skip
 
@@ -154,76 +156,6 @@ class DestinationAdmin(UseCaseAdmin):
         """Return when it was made."""
         return when(row.created_at)
 
-    # --- the form ---------------------------------------------------------------------------
-    def get_urls(self) -> list[URLPattern]:
-        """Add the check of a set-up that is not saved."""
-        view = self.admin_site.admin_view(self.draft_check_view)
-        return [path("add/check/", view, name="destinations_destination_draft_check"), *super().get_urls()]
-
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
-        """Ask for the type first, then for the fields of that type only."""
-        try:
-            kind = adapter_class(request.GET.get("type", ""))
-        except UnknownType as error:
-            return self._types_page(request, str(error))
-        context = {"title": f"Add a {kind.label} destination", "kind": _about(kind), **(extra_context or {})}
-        return super().add_view(request, form_url, context)
-
-    def _types_page(self, request: HttpRequest, problem: str) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        if request.GET.get("type"):
-            messages.error(request, problem)
-        kinds = [_about(kind) for kind in adapter_classes()]
-        return self.answer(request, "hub/destination_types.html", title="Add a destination", kinds=kinds)
-
-    def answer(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        """Return a page of the admin that no cache keeps."""
-        everywhere = {**self.admin_site.each_context(request), "opts": self.opts}
-        page = TemplateResponse(request, template, everywhere | context)
-        page["Cache-Control"] = "no-store"
-        return page
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **_: Any) -> Any:
-        """Return the form of the object's type, or of the type that was chosen."""
-        kind = adapter_class(obj.type if obj else request.GET.get("type", ""))
-        return type("DestinationForm", (DestinationForm,), {"kind": kind, "refused": refusal_of(request)})
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the form's parts; none for those who may only look."""
-        if obj is not None and not self.has_change_permission(request, obj):
-            return []
-        return self.get_form(request, obj).fieldsets(obj)
-
-    def keep(self, request: HttpRequest, form: DestinationForm) -> Destination:
-        """Make or change the destination."""
-        if form.editing:
-            changes = form.changes()
-            return services.update_destination(form.instance, by=request.user, **changes) if changes else form.instance
-        created = services.create_destination(
-            type=form.kind.type,
-            config=form.config(),
-            credentials=form.credentials(),
-            by=request.user,
-            **form.settings(),
-        )
-        vars(request)[_MADE] = created.secrets
-        return created.destination
-
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the secrets that were made, in this answer only; else go to the new destination's page."""
-        made = vars(request).get(_MADE)
-        if made:
-            return self._secrets_page(request, obj, f"{obj.name} was made", made)
-        return self.response_change(request, obj)
-
-    def _secrets_page(
-        self, request: HttpRequest, obj: Destination, title: str, secrets: dict[str, str]
-    ) -> HttpResponse:
-        labels = {name: name.replace("_", " ").capitalize() for name in secrets}
-        shown = [(labels[name], value) for name, value in secrets.items()]
-        return self.answer(request, "hub/secrets_once.html", title=title, secrets=shown, next_url=self.url_of(obj))
-
     # --- the page ---------------------------------------------------------------------------
     def page(self, request: HttpRequest, obj: Destination) -> Mapping[str, Any]:
         """Return the state, the last check, and what to paste on the other side."""
@@ -232,7 +164,7 @@ class DestinationAdmin(UseCaseAdmin):
             "steps": step_rows(obj.check_steps),
             "target": services.target_of(obj),
             "type_label": self.shown_type(obj),
-            "setup": _setup_of(obj),
+            **self.setup_context(request, obj),
             "facts": [] if self.has_change_permission(request, obj) else _facts(obj),
             "graces": GRACES,
             "deliveries_url": f"{reverse('admin:webhooks_delivery_changelist')}?destination={obj.pk}",
@@ -270,7 +202,7 @@ class DestinationAdmin(UseCaseAdmin):
         if request.POST.get("version") != str(obj.version):
             raise services.Refused({"": ["It was changed meanwhile. Look at the page again, then press the button."]})
         secret = services.rotate_signing_secret(obj, chosen_grace(request), by=request.user)
-        return self._secrets_page(request, obj, f"New signing secret of {obj.name}", {"signing_secret": secret})
+        return self.secrets_page(request, obj, f"New signing secret of {obj.name}", {"signing_secret": secret})
 
     def press_revoke_links(self, request: HttpRequest, obj: Destination) -> str:
         """Revoke the payload links made so far."""
@@ -281,48 +213,12 @@ class DestinationAdmin(UseCaseAdmin):
         """Delete it by the use case: the row stays for its deliveries, its secrets do not."""
         services.delete_destination(obj, by=request.user)
 
-    def draft_check_view(self, request: HttpRequest) -> HttpResponse:
-        """Check what is typed into the form, without saving it."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not (self.has_add_permission(request) and request.user.has_perm("destinations.check_destination")):
-            raise PermissionDenied
-        try:
-            steps, problems = self._check_draft(self.get_form(request)(request.POST))
-        except UnknownType as error:
-            steps, problems = [], [str(error)]
-        rows = step_rows([as_row(step) for step in steps])
-        return self.answer(request, "hub/draft_check.html", title="Check", steps=rows, problems=problems)
-
-    def _check_draft(self, form: DestinationForm) -> tuple[list[Step], list[str]]:
-        # Name and limits are not needed for a check.
-        wrong = {name: texts for name, texts in form.errors.items() if name.startswith((CONFIG, CREDENTIALS))}
-        if wrong:
-            return [], [f"{form[name].label}: {' '.join(map(str, texts))}" for name, texts in wrong.items()]
-        try:
-            return services.check_draft(form.kind.type, form.config(), form.credentials()), []
-        except services.Refused as refused:
-            return [], [*(text for texts in refused.errors.values() for text in texts), *filter(None, [refused.hint])]
-
-
-def _about(kind: Kind) -> dict[str, str]:
-    """Return what a template shows of a type (it would call the class itself)."""
-    return {"type": kind.type, "label": kind.label, "summary": kind.summary}
-
-
-def _setup_of(obj: Destination) -> str:
-    try:
-        return services.setup_text(obj)
-    except services.Unusable:
-        return ""
-
 
 def _facts(obj: Destination) -> list[tuple[str, Any]]:
     """Return what the form would show, for those who may only look."""
-    config = [
-        (spec.about.label, obj.config.get(spec.name, spec.default))
-        for spec in spec_fields(adapter_class(obj.type).config_spec)
-    ]
+    spec = adapter_class(obj.type).config_spec
+    held = complete(spec, obj.config)
+    config = [(field.about.label, held[field.name]) for field in spec_fields(spec) if field.asked_for(held)]
     return [
         *config,
         ("Event types", ", ".join(obj.event_types) or "every type"),

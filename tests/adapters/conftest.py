@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from destinations.adapters.base import Outcome
-from destinations.adapters.postgres import PostgresAdapter
-from tests.adapters.postgres_support import adapter_for, outcomes, sample
-from tests.services.postgres import Login, PostgresServer
+from tests.adapters.mysql_support import MysqlPlace
+from tests.adapters.postgres_support import PostgresPlace
+from tests.adapters.supabase_support import set_up
+from tests.services import Login, mariadb, provide
+from tests.services.mariadb import MariadbServer
+from tests.services.postgres import PostgresServer
+from tests.services.supabase import Project, new_project
 from tests.sink import Sink
 
 
@@ -32,9 +35,39 @@ def sink(plain_server: Sink) -> Sink:
 
 
 @pytest.fixture
-def postgres_adapter(postgres_server: PostgresServer, postgres_login: Login) -> Iterator[PostgresAdapter]:
-    """An adapter that has delivered one event, the sample ``daily``, and so has made its tables."""
-    adapter = adapter_for(postgres_server, postgres_login)
-    assert outcomes(adapter.deliver([sample("daily")])) == [Outcome.DELIVERED]
-    yield adapter
-    adapter.close()
+def postgres_place(postgres_server: PostgresServer, postgres_login: Login) -> PostgresPlace:
+    """An empty database, and its user."""
+    return PostgresPlace(postgres_server, postgres_login)
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> MariadbServer:
+    """A real MariaDB for destinations, shared by the whole run."""
+    return provide(mariadb.destination_server)
+
+
+@pytest.fixture
+def mysql_place(mysql_server: MariadbServer) -> MysqlPlace:
+    """An empty database, and its user."""
+    return MysqlPlace(mysql_server, mysql_server.create_user_with_page_grants())
+
+
+@pytest.fixture(scope="session")
+def supabase_server() -> Iterator[Project]:
+    """A Supabase project that the tests empty before they use it."""
+    made = provide(new_project)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bare_project(supabase_server: Project) -> Project:
+    """A new Supabase project: no bucket, no table."""
+    supabase_server.reset()
+    return supabase_server
+
+
+@pytest.fixture
+def project(bare_project: Project) -> Project:
+    """A Supabase project in which the SQL of the set-up was run."""
+    return set_up(bare_project)

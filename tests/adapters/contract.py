@@ -21,7 +21,8 @@ import pytest
 from destinations.adapters.base import Adapter, Effect, ListFeed, Message, Outcome, Result, Step, StepStatus
 from destinations.egress import EgressPolicy
 from destinations.ids import uuid7
-from destinations.specs import load, problems_of
+from destinations.specs import load, problems_of, spec_fields
+from tests.adapters.terraform_support import HUB, formatted, parsed
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 CANARY = "canary-7f3a91"  # part of every secret in a ``Site``
@@ -141,11 +142,11 @@ class AdapterContract:
         assert list(adapter.deliver([])) == []
 
     def test_bodies_arrive_byte_for_byte(self, site: Site, adapter: AnyAdapter) -> None:
-        batch = sample_events()
-        results = [result for message in batch for result in adapter.deliver([message])]
-        assert {result.outcome for result in results} == {Outcome.DELIVERED}, text_of(results)
-        stored = {one.event_id: one.body for one in site.read_back()}
-        for message in batch:
+        for message in sample_events():
+            (result,) = adapter.deliver([message])
+            assert result.outcome is Outcome.DELIVERED, text_of([result])
+            # At once: of two events that belong to one key, a bucket keeps the newer one.
+            stored = {one.event_id: one.body for one in site.read_back()}
             assert message.event_id in stored
             assert stored[message.event_id] in (None, message.body)
 
@@ -265,6 +266,32 @@ class AdapterContract:
         names = {item.name for item in dataclasses.fields(kind.config_spec)}
         assert kind.host_fields <= names
         assert kind.host_fields
+
+    def test_a_field_of_a_choice_names_a_choice_that_there_is(self, site: Site) -> None:
+        config = {field.name: field for field in spec_fields(site.kind.config_spec)}
+        for field in [*config.values(), *spec_fields(site.kind.credentials_spec)]:
+            if only_if := field.about.only_if:
+                choices = dict(config[only_if.field].about.choices)
+                assert set(only_if.values) <= set(choices), field.name
+                assert not any(" " in value for value in only_if.values), field.name
+                assert field.kind is str or not field.required, f"{field.name} needs a default"
+
+    def test_every_field_has_an_example_and_a_line_of_help(self, site: Site) -> None:
+        for field in [*spec_fields(site.kind.config_spec), *spec_fields(site.kind.credentials_spec)]:
+            about = field.about
+            assert about.help, field.name
+            assert "\n" not in about.help
+            assert about.placeholder or about.choices or field.kind is bool, field.name
+
+    def test_its_set_up_is_named_and_says_the_same_to_terraform(self, site: Site) -> None:
+        config = load(site.kind.config_spec, site.config)
+        assert site.kind.setup_label != Adapter.setup_label
+        assert site.kind.icon != Adapter.icon
+        text = site.kind.terraform(config, HUB)
+        assert CANARY not in text
+        if text:
+            assert parsed(text)
+            assert formatted(text) == text
 
     def test_its_target_is_one_line(self, adapter: AnyAdapter) -> None:
         assert adapter.target()

@@ -6,7 +6,7 @@ import pytest
 
 from destinations.adapters.rows import DATA, OTHER, DataRow, OtherRow, newest_users, rows_of
 from destinations.terra import InvalidPayload
-from tests.adapters.postgres_support import RECEIVED, USER, daily, event, news
+from tests.adapters.sql_support import RECEIVED, USER, daily, event, news
 
 pytestmark = pytest.mark.databaseless
 

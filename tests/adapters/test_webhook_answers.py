@@ -8,7 +8,8 @@ import pytest
 from destinations.adapters.base import Effect, Limits, ListFeed, Outcome
 from destinations.adapters.webhook import WebhookAdapter
 from destinations.adapters.webhook_config import WebhookConfig, WebhookCredentials
-from destinations.adapters.webhook_results import MAX_RETRY_AFTER_S, retry_after
+from destinations.adapters.webhook_results import hint_of
+from destinations.retryafter import MAX_RETRY_AFTER_S, retry_after
 from tests.adapters.contract import event
 from tests.adapters.webhook_support import SECRET, deliver, make
 from tests.sink import Sink
@@ -34,7 +35,21 @@ def test_every_status_means_delivered_or_a_retry(sink: Sink, status: int) -> Non
     assert (result.outcome, result.code) == (Outcome.RETRY, f"http_{status}")
     assert result.effect is EXPECTED_EFFECTS.get(status, Effect.FAILURE if status >= 500 else Effect.NONE)
     assert result.detail == f"The receiver answered {status}."
+    assert result.hint
     assert result.retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (304, "set the URL to the final address"), (401, "compare its secret"), (403, "compare its secret"),
+        (404, "path of the URL"), (408, "time limit"), (413, "limit for bodies"), (422, "refuses what it got"),
+        (429, "fewer requests"), (500, "its own log says why"), (502, "its own log says why"),
+        (600, "Check that the URL"),
+    ],
+)  # fmt: skip
+def test_a_hint_says_what_to_change_after_such_an_answer(status: int, said: str) -> None:
+    assert said in hint_of(status)
 
 
 @pytest.mark.parametrize(

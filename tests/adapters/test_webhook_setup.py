@@ -9,7 +9,8 @@ from terra.utils.verify_signature import verify_terra_webhook_signature
 from destinations.adapters.base import StepStatus
 from destinations.adapters.webhook import WebhookAdapter
 from destinations.adapters.webhook_config import WebhookConfig, WebhookCredentials
-from destinations.specs import load, problems_of, spec_fields
+from destinations.hosts import resolved_words
+from destinations.specs import complete, load, problems_of, spec_fields
 from tests.adapters.webhook_support import SECRET, make
 from tests.sink import Sink
 
@@ -63,15 +64,19 @@ def test_a_check_tells_names_connections_and_certificates_apart(sink: Sink, tls_
     assert statuses(make(tls_sink))["TLS"] == "passed"
 
 
+def test_the_look_up_says_nothing_twice(sink: Sink) -> None:
+    """An address is not said to be itself."""
+    assert next(iter(make(sink).check())).detail == "127.0.0.1 is an address: nothing is to be looked up."
+    assert resolved_words("localhost", ["127.0.0.1", "::1"]) == "localhost is 127.0.0.1, ::1."
+
+
 # --- setting up ----------------------------------------------------------------------------------
 BAD_CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"url": "ftp://a.example/"}, "url"),
     ({"url": "https://user:pw@a.example/"}, "url"),
     ({"url": "https://0x7f.1/"}, "url"),
-    ({"auth": "basic"}, "username"),
     ({"auth": "basic", "username": "a:b"}, "username"),
     ({"auth": "basic", "username": "a\x07b"}, "username"),
-    ({"auth": "header"}, "auth_header"),
     ({"auth": "header", "auth_header": "terra-signature"}, "auth_header"),
     ({"auth": "header", "auth_header": "X Key"}, "auth_header"),
     ({"auth": "header", "auth_header": "X-Key", "headers": {"x-key": "1"}}, "headers"),
@@ -94,6 +99,26 @@ def test_a_config_that_would_break_or_forge_a_request_is_refused(values: dict[st
     found = WebhookAdapter.validate(load(WebhookConfig, {"url": "https://a.example/", **values}))
     assert list(found) == [field]
     assert found[field]
+
+
+@pytest.mark.parametrize(
+    ("auth", "config_fields", "credential_fields"),
+    [
+        ("none", set(), set()),
+        ("basic", {"username"}, {"password"}),
+        ("bearer", set(), {"token"}),
+        ("header", {"auth_header"}, {"token"}),
+    ],
+)  # fmt: skip
+def test_what_the_chosen_authentication_needs_is_required(
+    auth: str, config_fields: set[str], credential_fields: set[str]
+) -> None:
+    config = {"url": "https://a.example/", "auth": auth, "username": "", "auth_header": ""}
+    whole = complete(WebhookConfig, config)
+    found = problems_of(WebhookConfig, config), problems_of(WebhookCredentials, {"signing_secret": "s"}, whole)
+    assert (set(found[0]), set(found[1])) == (config_fields, credential_fields)
+    for text in {**found[0], **found[1]}.values():
+        assert f"required where auth is {'bearer or header' if auth == 'bearer' else ''}" in text
 
 
 @pytest.mark.parametrize("name", ["X-A", "X_a", "x.a", "Accept", "X-Api-Key", "traceparent"])

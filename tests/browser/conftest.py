@@ -4,11 +4,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.models import User
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.api_support import make_user
@@ -39,6 +41,7 @@ def browser() -> Iterator[Browser]:
     path = provide(chromium)
     # Playwright's synchronous interface runs an event loop in this thread, which Django takes for async code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    expect.set_options(timeout=20_000)  # a worker takes a while to start on a busy machine
     playwright: Playwright
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
@@ -46,12 +49,14 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def web_server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    """A server of the test's own: the admin keeps the ids of content types, which each test's clean-up makes anew."""
-    server = Server(tmp_path)
+@pytest.fixture(scope="session")
+def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The hub's real web server, shared by the browser's tests."""
+    server = Server(tmp_path_factory.mktemp("server"))
     yield server
-    server.stop()
+    if server.process:  # not asked to end: it would wait for whatever a closed browser has left unread
+        server.process.kill()
+        server.process.popen.wait()
 
 
 @dataclass
@@ -77,6 +82,7 @@ class Operator:
         return self.page
 
     def log_in(self) -> "Operator":
+        """Log in through the form."""
         page = self.open("/admin/")
         page.fill("#id_username", self.name)
         page.fill("#id_password", PASSWORD)
@@ -84,21 +90,31 @@ class Operator:
         expect(page.get_by_role("heading", name="Overview")).to_be_visible()
         return self
 
+    def be_logged_in(self, user: User) -> "Operator":
+        """Give the browser a session of a user; the form costs seconds of hashing. No page is open yet."""
+        client = Client()
+        client.force_login(user)
+        name = settings.SESSION_COOKIE_NAME
+        self.page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": self.base}])
+        return self
+
 
 @pytest.fixture
 def operator(browser: Browser, hub: Hub) -> Iterator[Callable[..., Operator]]:
-    """Return a function that logs somebody in, in a window of the given kind."""
+    """Return a function that gives somebody who is logged in, through the form if wanted, in a window of a kind."""
     contexts: list[BrowserContext] = []
     user = make_user(superuser=True)
-    # The server has the settings of production, without the tests' quick hasher.
-    user.password = PBKDF2PasswordHasher().encode(PASSWORD, "salt-of-the-tests")
-    user.save()
 
-    def logged_in(**window: Any) -> Operator:
+    def logged_in(by_form: bool = False, **window: Any) -> Operator:
         contexts.append(browser.new_context(**window))
         contexts[-1].set_default_timeout(20_000)
-        base = f"http://127.0.0.1:{hub.server.port}"
-        return Operator(contexts[-1].new_page(), base, user.get_username()).log_in()
+        ana = Operator(contexts[-1].new_page(), f"http://127.0.0.1:{hub.server.port}", user.get_username())
+        if not by_form:
+            return ana.be_logged_in(user)
+        # The server has the settings of production, without the tests' quick hasher.
+        user.password = PBKDF2PasswordHasher().encode(PASSWORD, "salt-of-the-tests")
+        user.save()
+        return ana.log_in()
 
     yield logged_in
     for context in contexts:

@@ -5,12 +5,14 @@ Test numbers (T8, T9, …) are those of docs/testing.md.
 
 import random
 import signal
+import sqlite3
 import time
 from collections import Counter
 from functools import partial
 
 import psycopg
 import pytest
+from django.db import connection
 
 from destinations import services
 from destinations.models import Destination
@@ -32,6 +34,29 @@ def has_reported(worker: Process) -> bool:
 
 def all_delivered(count: int) -> bool:
     return statuses() == {"delivered": count}
+
+
+def put_to_sleep(worker: Process) -> None:
+    """Stop a worker between its writes: whoever is stopped with the one write lock of SQLite holds up everybody."""
+    worker.kill(signal.SIGSTOP)
+    while write_lock_is_held():
+        worker.kill(signal.SIGCONT)
+        time.sleep(0.02)
+        worker.kill(signal.SIGSTOP)
+
+
+def write_lock_is_held() -> bool:
+    if connection.vendor != "sqlite":
+        return False
+    other = sqlite3.connect(connection.settings_dict["NAME"], timeout=0.2, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return True
+    finally:
+        other.close()
+    return False
 
 
 def test_t8_killed_workers_lose_nothing_and_repeat_only_what_was_in_hand(
@@ -92,7 +117,7 @@ def test_t10_a_worker_that_slept_past_its_lease_changes_nothing_when_it_wakes(hu
     post_many(hub, 1)
     sleeper = hub.worker(CLAIM_LEASE_SECONDS=LEASE)
     until(lambda: sink.count("/hook") == 1)
-    sleeper.kill(signal.SIGSTOP)
+    put_to_sleep(sleeper)
     hub.worker(CLAIM_LEASE_SECONDS=LEASE)
     until(lambda: all_delivered(1))
     settled_at = Delivery.objects.get().settled_at

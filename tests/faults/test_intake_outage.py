@@ -14,7 +14,7 @@ import pytest
 from tests.hub import ROOT, SECRET, Answer, Server, environment, own_hub, signature, until
 from tests.receiving.support import BODY, check_refused, events, writers_waiting
 from tests.services import provide
-from tests.services.postgres import PostgresServer, _launch, _options, _wait_until_up, find_binaries, start
+from tests.services.postgres import PostgresServer, start
 from webhooks.keeping.payloads import read_body
 
 SLUG = "outage"
@@ -32,12 +32,6 @@ def postgres() -> Iterator[PostgresServer]:
     server = provide(lambda: start(fsync=True))
     yield server
     server.stop()
-
-
-def start_again(postgres: PostgresServer) -> None:
-    assert postgres.folder
-    postgres.process = _launch(find_binaries(), postgres.folder, _options(postgres.folder, postgres.port))
-    _wait_until_up(postgres, postgres.folder)
 
 
 def post(server: Server, number: int) -> Answer:
@@ -86,7 +80,7 @@ def test_t3_postgresql_is_killed_and_comes_back(postgres: PostgresServer, tmp_pa
         away = len(senders.answers)
         until(lambda: senders.statuses(away)[503] >= 16, 60, "requests are answered during the outage")
         assert set(senders.statuses()) == {200, 503}
-        start_again(postgres)
+        postgres.launch()
         back = len(senders.answers)
         until(lambda: senders.statuses(back)[200] > 100, 60, "events are taken again")
     finally:
@@ -116,3 +110,22 @@ def test_t6_a_database_that_is_locked_for_long(tmp_path: Path) -> None:
         for number in range(1, 9):
             assert hub.post(BODY % number, trace=f"t-{number}").status == 200
         assert sorted(read_body(event.payload) for event in events(hub)) == [BODY % number for number in range(9)]
+
+
+@pytest.mark.databaseless
+def test_the_first_event_after_a_restart_of_the_database_is_taken(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Where events are rare, nobody else tries the broken connections first."""
+    env = {"DATABASE_URL": postgres.url(postgres.create_database()), "COMMIT_TIMEOUT_SECONDS": "3"}
+    subprocess.run([sys.executable, "-c", PREPARE], cwd=ROOT, env=environment(**env), check=True)
+    server = Server(tmp_path, 1, **env).start()
+    try:
+        with ThreadPoolExecutor(24) as pool:  # as many connections as there may be
+            list(pool.map(lambda _: server.request("GET", "/readyz"), range(48)))
+        assert post(server, 1).status == 200
+        assert postgres.process
+        postgres.process.send_signal(signal.SIGINT)
+        postgres.process.wait()
+        postgres.launch()
+        assert [post(server, number).status for number in range(2, 6)] == [200] * 4
+    finally:
+        server.kill()

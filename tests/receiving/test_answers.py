@@ -1,12 +1,12 @@
 """The table of answers: what the sender gets for each kind of request, and what is stored then."""
 
 import base64
+import socket
 import time
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.test import Client
 
 from tests.hub import SECRET, Hub, own_hub, signature
 from tests.receiving.support import BODY, body_kept, body_of_size, check_refused, events, in_chunks, kept, raw
@@ -95,7 +95,7 @@ def test_old_and_new_secret_both_work_after_a_rotation(hub: Hub) -> None:
 
 
 def test_the_old_secret_ends_with_its_grace(hub: Hub) -> None:
-    add_signing_secret(hub.source, "the-new-secret", grace_s=-1)
+    add_signing_secret(hub.source, "the-new-secret", grace_s=0)
     check_refused(hub.post(BODY % 1), 400, "signature_mismatch")
     assert hub.post(BODY % 1, {"terra-signature": signature(BODY % 1, "the-new-secret")}).status == 200
 
@@ -179,11 +179,36 @@ def test_a_body_over_the_limit(transactional_db: None, tmp_path: Any) -> None:
         assert len(events(hub)) == 1
 
 
-def test_a_source_whose_secrets_do_not_open_answers_503_and_loses_nothing(hub: Hub, settings: Any) -> None:
-    settings.CREDENTIAL_KEYS = ["another:" + base64.b64encode(b"x" * 32).decode()]
-    answer = Client().post(hub.path, BODY % 1, "application/json", headers={"terra-signature": signature(BODY % 1)})
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
-    assert answer.json()["code"] == "store_unavailable"
+def test_a_source_whose_secrets_do_not_open_answers_503_and_loses_nothing(
+    transactional_db: None, tmp_path: Any
+) -> None:
+    key = base64.b64encode(b"x" * 32).decode()
+    with own_hub(tmp_path, CREDENTIAL_KEYS=f"another:{key}") as hub:
+        answer = hub.post(BODY % 1)
+        check_refused(answer, 503, "store_unavailable")
+        assert answer.headers["retry-after"] == "30"
+        assert not events(hub)
+
+
+def test_a_body_that_drips_is_ended_and_holds_up_nobody(transactional_db: None, tmp_path: Any) -> None:
+    with own_hub(tmp_path, BODY_TIMEOUT_SECONDS="1") as hub:
+        head = f"POST {hub.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n".encode()
+        links = [socket.create_connection(("127.0.0.1", hub.server.port), timeout=20) for _ in range(200)]
+        for link in links:
+            link.sendall(head + b"{")
+        assert hub.post(BODY % 1).status == 200
+        for link in links:
+            assert link.recv(4096).startswith(b"HTTP/1.1 408 ")
+            link.close()
+        assert len(events(hub)) == 1
+
+
+def test_more_bytes_than_a_process_holds_are_answered_503_and_taken_later(
+    transactional_db: None, tmp_path: Any
+) -> None:
+    with own_hub(tmp_path, HELD_BODY_BYTES="300000") as hub:
+        check_refused(hub.post(body_of_size(300_001)), 503, "store_unavailable")
+        assert [hub.post(body_of_size(200_000)).status for _ in range(3)] == [200] * 3
 
 
 def test_the_environment_of_the_server_is_no_part_of_an_event(transactional_db: None, tmp_path: Any) -> None:

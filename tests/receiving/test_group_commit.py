@@ -1,13 +1,23 @@
 """Many requests in one transaction: each gets its own answer, and a bad one harms no neighbour."""
 
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from django.db import connection
 
-from tests.hub import SECRET, Answer, Hub, signature
-from tests.receiving.support import BODY, at_once, body_of_size, events, writers_waiting
+from tests.hub import SECRET, Answer, Hub, own_hub, signature
+from tests.receiving.support import (
+    BODY,
+    at_once,
+    body_of_size,
+    check_refused,
+    events,
+    stored_files,
+    writers_waiting,
+)
 from webhooks.keeping.payloads import read_body
 from webhooks.models import Event, QuarantinedRequest, Source
 from webhooks.receiving.sources import create_source
@@ -93,3 +103,22 @@ def test_a_mixed_load_gets_each_its_own_answer(hub: Hub) -> None:
     at_once(send, range(24), threads=12)
     assert len(events(hub)) == 48
     assert QuarantinedRequest.objects.filter(source=hub.source).count() == 48
+
+
+def test_what_was_refused_for_the_time_is_not_written_later_and_leaves_no_file(
+    transactional_db: None, tmp_path: Path
+) -> None:
+    """A sender that was told to send again may sign afresh: written late, its event would be there twice."""
+    with own_hub(tmp_path, COMMIT_TIMEOUT_SECONDS="1") as hub:
+        before = stored_files()
+        with writers_waiting():
+            in_commit = threading.Thread(target=hub.post, args=(BODY % 0,))
+            in_commit.start()
+            time.sleep(0.3)
+            for body in (BODY % 1, body_of_size(200_000)):  # these wait for their turn
+                check_refused(hub.post(body), 503, "store_unavailable")
+            in_commit.join()
+        assert hub.post(BODY % 2).status == 200
+        held = [read_body(event.payload) for event in events(hub)]
+        assert {BODY % 2} <= set(held) <= {BODY % 0, BODY % 2}
+        assert stored_files() == before

@@ -12,9 +12,9 @@ from destinations.services import Refused
 from tests.hub import Hub, signature
 from tests.receiving.support import BODY, body_of_size, check_refused, events, kept
 from webhooks.keeping.payloads import read_body
-from webhooks.models import Delivery, Event, QuarantinedRequest
+from webhooks.models import REASONS, Delivery, Event, QuarantinedRequest
 from webhooks.receiving.quarantine import admit, verify_again
-from webhooks.receiving.refusals import REASONS, Refusal, keep
+from webhooks.receiving.refusals import Refusal, keep
 from webhooks.receiving.sources import add_signing_secret, update_source
 
 pytestmark = pytest.mark.django_db(transaction=True)

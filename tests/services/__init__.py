@@ -6,15 +6,29 @@ process id; else, as root and with ``CI=true`` or ``HUB_TEST_INSTALL=1``, the De
 installed first; else ``ServiceMissing`` says what to install.
 """
 
+import fcntl
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 ServiceT = TypeVar("ServiceT")
+_LEAN = ("--no-install-recommends", "-o", "DPkg::Lock::Timeout=300")
+
+
+@dataclass(frozen=True)
+class Login:
+    """A database, and the user that the script of the type's page made for it."""
+
+    database: str
+    user: str
+    password: str
 
 
 class ServiceMissing(Exception):
@@ -40,10 +54,12 @@ def may_install() -> bool:
 def install_debian(*packages: str) -> None:
     """Install Debian packages; raise ``ServiceMissing`` with apt's own last words where that fails."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            raise ServiceMissing(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+    with (Path(tempfile.gettempdir()) / "hub-test-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs of the tests go side by side, and apt does not wait
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", *_LEAN, *packages]):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                raise ServiceMissing(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
 
 
 def free_port() -> int:

@@ -11,8 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,10 +21,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.services import ServiceMissing, free_port, install_debian, may_install
+from tests.services import Login, ServiceMissing, free_port, install_debian, may_install
 from tests.services.authority import Authority
+from tests.services.processes import as_user, end, give_to, launch, wait_until_up
 
-START_SECONDS = 20
+USER = "postgres"
 # Nothing in a test outlives its server, so a test server need not survive a power cut.
 UNSAFE_AND_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 # The script of Terra's page *Destinations*, word for word but for the names, and nothing more.
@@ -35,15 +35,6 @@ PAGE_SCRIPT = (
     "GRANT USAGE ON SCHEMA public TO {user}",
     "GRANT CREATE ON SCHEMA public TO {user}",
 )
-
-
-@dataclass(frozen=True)
-class Login:
-    """A database and the user that the page's script made for it."""
-
-    database: str
-    user: str
-    password: str
 
 
 @dataclass
@@ -56,6 +47,8 @@ class PostgresServer:
     authority: Authority | None = None  # None where an existing server is used: its CA is not known
     process: subprocess.Popen[bytes] | None = None
     folder: Path | None = None
+    command: Sequence[str] = ()  # what starts it; empty where an existing server is used
+    kept: bool = False  # its folder stays when it stops
     _databases: list[str] = field(default_factory=list)
     _users: list[str] = field(default_factory=list)
 
@@ -95,13 +88,19 @@ class PostgresServer:
         self._users.append(login.user)
         return login
 
+    def launch(self) -> None:
+        """Start the server of ``folder``, also one that was killed, and wait until it answers."""
+        assert self.folder
+        self.process = launch(self.command, self.folder, USER, "INT")
+        wait_until_up(self.process, self.folder, self.connect, psycopg.OperationalError)
+
     def stop(self) -> None:
         """End the server that was started here, by its process id; tidy up on an existing one."""
         if self.process is None:
             self._drop_all()
-        elif self.process.poll() is None:
-            _end(self.process)
-        if self.folder is not None:
+        else:
+            end(self.process, signal.SIGINT)  # fast shutdown: clients are cut off
+        if self.folder is not None and not self.kept:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _drop_all(self) -> None:
@@ -110,15 +109,6 @@ class PostgresServer:
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             for name in self._users:
                 connection.execute(sql.SQL("DROP USER IF EXISTS {}").format(sql.Identifier(name)))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)  # fast shutdown: clients are cut off
-    try:
-        process.wait(START_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @lru_cache(maxsize=1)
@@ -149,20 +139,35 @@ def _existing(dsn: str) -> PostgresServer:
     return PostgresServer(str(known.get("host", "127.0.0.1")), int(known.get("port") or 5432), dsn)
 
 
-def start(*, fsync: bool = False, settings: Mapping[str, str] | None = None) -> PostgresServer:
-    """Start a new server on a free port; benchmarks ask for ``fsync``, so that a commit costs what it costs."""
+def start(
+    *, fsync: bool = False, settings: Mapping[str, str] | None = None, keep: Path | None = None
+) -> PostgresServer:
+    """Start a server on a free port; benchmarks ask for ``fsync``, so that a commit costs what it costs.
+
+    It is new, and gone when it stops, unless ``keep`` names the folder that it lies in, now and the next time.
+    """
     binaries = find_binaries()
-    folder = Path(tempfile.mkdtemp(prefix="hub-postgres-"))
-    password, port, authority = secrets.token_hex(16), free_port(), Authority()
-    _prepare(binaries, folder, password, authority)
+    folder, port = keep or Path(tempfile.mkdtemp(prefix="hub-postgres-")), free_port()
+    authority = _prepare_once(binaries, folder)
+    password = (folder / "password").read_text()
     options = _options(folder, port) | ({} if fsync else UNSAFE_AND_FAST) | dict(settings or {})
-    process = _launch(binaries, folder, options)
+    command = [str(binaries / "postgres"), "-D", str(folder / "data")]
+    command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     dsn = make_conninfo(
         "", host="127.0.0.1", port=port, user="postgres", password=password, dbname="postgres", gssencmode="disable"
     )
-    server = PostgresServer("127.0.0.1", port, dsn, authority, process, folder)
-    _wait_until_up(server, folder)
+    server = PostgresServer("127.0.0.1", port, dsn, authority, folder=folder, command=command, kept=keep is not None)
+    server.launch()
     return server
+
+
+def _prepare_once(binaries: Path, folder: Path) -> Authority | None:
+    """Make a cluster where there is none; return the CA of its certificate, which only its maker knows."""
+    if (folder / "data" / "PG_VERSION").exists():
+        return None
+    authority = Authority()
+    _prepare(binaries, folder, secrets.token_hex(16), authority)
+    return authority
 
 
 def find_binaries() -> Path:
@@ -187,24 +192,17 @@ def _newest_binaries() -> Path | None:
     return Path(on_path).resolve().parent if on_path else None
 
 
-def _as_postgres() -> dict[str, Any]:
-    """Return what makes a child run as ``postgres``: the server refuses to run as root."""
-    return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-
-
 def _prepare(binaries: Path, folder: Path, password: str, authority: Authority) -> None:
     certificate, key = authority.issue("127.0.0.1", "localhost")
     for name, content in {"password": password.encode(), "server.crt": certificate, "server.key": key}.items():
         (folder / name).touch(0o600)
         (folder / name).write_bytes(content)
-    for path in (folder, *folder.iterdir()):
-        if os.geteuid() == 0:
-            shutil.chown(path, "postgres", "postgres")
+    give_to(USER, folder, *folder.iterdir())
     command = [
         binaries / "initdb", "-D", folder / "data", "-U", "postgres", "--pwfile", folder / "password",
         "--auth-host=scram-sha-256", "--auth-local=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
     ]  # fmt: skip
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, **_as_postgres())
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, **as_user(USER))
 
 
 def _options(folder: Path, port: int) -> dict[str, str]:
@@ -212,26 +210,3 @@ def _options(folder: Path, port: int) -> dict[str, str]:
         "port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "ssl": "on",
         "ssl_cert_file": str(folder / "server.crt"), "ssl_key_file": str(folder / "server.key"),
     }  # fmt: skip
-
-
-def _launch(binaries: Path, folder: Path, options: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    # setpriv asks the kernel for a SIGINT when the tests die in a way that runs no exit handler.
-    command = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
-    command += [str(binaries / "postgres"), "-D", str(folder / "data")]
-    command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    with (folder / "log").open("wb") as log:
-        return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_as_postgres())
-
-
-def _wait_until_up(server: PostgresServer, folder: Path) -> None:
-    assert server.process is not None
-    give_up = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            server.connect().close()
-            return
-        except psycopg.OperationalError:
-            if server.process.poll() is not None or time.monotonic() > give_up:
-                server.process.kill()
-                raise RuntimeError("PostgreSQL did not start:\n" + (folder / "log").read_text()[-2000:]) from None
-            time.sleep(0.05)

@@ -15,6 +15,7 @@ class FaultProxy:
         self.upstream = upstream
         self.connections = 0
         self._cut_at: bytes | None = None
+        self._cut_after: bytes | None = None
         self._silent = False
         self._open: list[socket.socket] = []
         self._listener = socket.create_server((host, 0))
@@ -33,6 +34,10 @@ class FaultProxy:
     def cut_at_answer(self, marker: bytes) -> None:
         """Reset the next connection whose answer holds ``marker``; the client never sees that answer."""
         self._cut_at = marker
+
+    def cut_answer_to(self, marker: bytes) -> None:
+        """Reset the next connection that sends ``marker``, once the server has answered; the answer is lost."""
+        self._cut_after = marker
 
     def fall_silent(self) -> None:
         """Go on taking bytes and connections, and hand on nothing more in either direction."""
@@ -67,6 +72,8 @@ class FaultProxy:
                     self._cut_at = None
                     _reset(sink)
                     break
+                if not is_answer and self._cut_after is not None and self._cut_after in data:
+                    self._cut_at, self._cut_after = b"", None  # whatever comes back next
                 if not self._silent:
                     sink.sendall(data)
         # The other side learns of the end as it would without a proxy.

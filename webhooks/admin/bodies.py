@@ -3,20 +3,32 @@
 import codecs
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
-import structlog
+from django.contrib.admin.utils import unquote
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 
+from destinations.admin.base import as_uuid
 from destinations.texts import visible
-
-log = structlog.get_logger(__name__)
+from webhooks.admin.lists import KeysetAdmin
+from webhooks.keeping.payload_views import FETCHED, note_view, views_of
 
 SHOWN_BYTES = 256 * 1024
 PERMISSION = "webhooks.view_payload"
-# What the API logs too: one name finds every look at a payload.
-_LOGGED = "payload_viewed"
+_TICKETS = signing.TimestampSigner(salt="hub.payload-view")
+_TICKET_SECONDS = 900
+
+
+class SeenAdmin(KeysetAdmin):
+    """Rows with bytes: their history also has who saw these without being a user of the admin."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show who did what, and which keys and command lines saw the payload."""
+        key = as_uuid(unquote(object_id))
+        return super().history_view(request, object_id, {"payload_views": views_of(key) if key else []})
 
 
 def require_permission(request: HttpRequest) -> None:
@@ -25,10 +37,24 @@ def require_permission(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
-def note_view(model_admin: Any, request: HttpRequest, obj: Any, how: str) -> None:
-    """Write down who saw it: in the object's history and in the log. Called before a byte is sent."""
-    model_admin.log_change(request, obj, f"Payload {how}.")
-    log.info(_LOGGED, **{f"{obj._meta.model_name}_id": str(obj.pk)}, user=request.user.pk, how=how)
+def ticket_of(request: HttpRequest, obj: Any) -> str:
+    """Return what the page of a payload fetches its bytes with: that view is written down already."""
+    return _TICKETS.sign_object([request.user.pk, str(obj.pk)])
+
+
+def is_of_a_view(request: HttpRequest, obj: Any) -> bool:
+    """Tell whether the bytes are asked for by a page that this person has just opened."""
+    try:
+        held = _TICKETS.unsign_object(request.GET.get("view", ""), max_age=_TICKET_SECONDS)
+    except signing.BadSignature:
+        return False
+    return bool(held == [request.user.pk, str(obj.pk)])
+
+
+def note_unless_noted(request: HttpRequest, obj: Any, how: str) -> None:
+    """Write down who saw it, once for each view: a page and the bytes that its script fetches are one."""
+    if how != FETCHED or not is_of_a_view(request, obj):
+        note_view(obj, request.user, how)
 
 
 def beginning(pieces: Iterable[bytes], most: int = SHOWN_BYTES) -> tuple[str, bool]:
@@ -58,6 +84,7 @@ def body_page(model_admin: Any, request: HttpRequest, obj: Any, pieces: Iterable
         "size": size,
         "shown_bytes": SHOWN_BYTES,
         "back_url": model_admin.url_of(obj),
+        "bytes_url": "bytes/?" + urlencode({"view": ticket_of(request, obj)}),
     }
     page = TemplateResponse(request, "hub/payload.html", context)
     keep_private(page)

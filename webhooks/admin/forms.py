@@ -14,9 +14,7 @@ from unfold.widgets import (
 from destinations.formfields import PRIVATE
 from destinations.forms import UseCaseForm, help_of
 from webhooks.models import Source
-from webhooks.receiving.sources import TERRA_ADDRESSES
-
-SETTINGS = ("name", "dev_id", "active", "tolerance_s", "stale_window_s", "strict", "allowlist", "allowlist_enforced")
+from webhooks.receiving.sources import SETTINGS, TERRA_ADDRESSES
 
 
 class AllowlistWidget(UnfoldAdminTextareaWidget):

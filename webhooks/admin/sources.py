@@ -7,19 +7,24 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
-from django.urls import reverse
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from destinations.admin.base import Rows, UseCaseAdmin, refusal_of
 from destinations.admin.buttons import GRACES, Button, chosen_grace
+from destinations.admin.empty import Empty
 from destinations.crypto import SealError
 from destinations.shown import Chip, Tone, chip, when
 from webhooks.admin.forms import SourceForm
+from webhooks.admin.matching import matching_view
 from webhooks.models import Source
 from webhooks.receiving import sources
+from webhooks.receiving.samples import send_sample
 
 _ACTIVE = Chip("Active", "check_circle", Tone.GOOD)
 _DISABLED = Chip("Disabled", "block", Tone.QUIET)
@@ -32,8 +37,21 @@ class SourceAdmin(UseCaseAdmin):
     list_display = ("shown_slug", "shown_name", "shown_active", "shown_allowlist", "shown_made")
     list_display_links = ("shown_slug",)
     search_fields = ("slug", "name")
+    empty = Empty(
+        "input", "No source yet.",
+        "A source is one environment of Terra's. It has a webhook URL to paste into Terra's dashboard.",
+        "Add a source", "webhooks_source_add", "webhooks.add_source",
+    )  # fmt: skip
     parts: ClassVar[Mapping[str, str]] = {"top": "hub/source_top.html"}
     buttons: ClassVar[tuple[Button, ...]] = (
+        Button(
+            "send_sample",
+            "Send a signed sample",
+            "A healthcheck made and signed by this hub, verified like Terra's own requests, and delivered.",
+            "send",
+            "destinations.test_destination",
+            applies=lambda row: row.active,
+        ),
         Button(
             "replace_secret",
             "Replace signing secret",
@@ -43,6 +61,15 @@ class SourceAdmin(UseCaseAdmin):
             fields="hub/new_secret.html",
         ),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add what a destination's form asks, and what a source's page asks while it waits for its first event."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("matching/", wrap(matching_view), name="webhooks_source_matching"),
+            path("<path:object_id>/waiting/", wrap(self.waiting_view), name="webhooks_source_waiting"),
+            *super().get_urls(),
+        ]
 
     @admin.display(description="Slug")
     def shown_slug(self, row: Source) -> str:
@@ -104,12 +131,29 @@ class SourceAdmin(UseCaseAdmin):
         secrets, problem = _secrets_of(obj)
         return {
             "chip": _ACTIVE if obj.active else _DISABLED,
-            "webhook_url": f"{settings.PUBLIC_URL}{reverse('receive', args=[obj.slug])}",
+            "webhook_url": sources.webhook_url(obj.slug),
             "secrets": secrets,
             "problem": problem,
             "graces": GRACES,
             "facts": [] if self.has_change_permission(request, obj) else _facts(obj),
+            "waiting": request.user.has_perm("webhooks.view_event") and not sources.has_events(obj),
         }
+
+    def waiting_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Return the good news once the first event is here; until then say nothing."""
+        source = self.get_object(request, unquote(object_id))
+        if source is None:
+            raise Http404
+        if not (self.has_view_permission(request, source) and request.user.has_perm("webhooks.view_event")):
+            raise PermissionDenied
+        if not sources.has_events(source):
+            return HttpResponse(status=204)
+        return render(request, "hub/source_waiting.html", {"original": source, "waiting": False})
+
+    def press_send_sample(self, request: HttpRequest, obj: Source) -> str:
+        """Send a sample to it."""
+        event = send_sample(obj, by=request.user)
+        return f"The sample was verified and is here as event {event.pk}."
 
     def press_replace_secret(self, request: HttpRequest, obj: Source) -> str:
         """Make the pasted secret the current one; those before it stay live for a while."""

@@ -13,9 +13,11 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
 
 from destinations.adapters.base import Effect, Outcome, Result
 from destinations.models import Destination
+from destinations.notices import tell_recovered
 from destinations.services import disable
 from webhooks.delivering import outbox
 from webhooks.sql import bind, fast_cursor
@@ -37,10 +39,12 @@ class Tally:
     unsuccessful: bool = False  # anything but a success came last
     pause_s: float = 0.0
     gone: str = ""
+    proven_version: int = 0  # of the destination, that the latest success was delivered under
 
-    def add(self, result: Result) -> None:
-        """Count one more result."""
+    def add(self, result: Result, version: int = 0) -> None:
+        """Count one more result, of a try under this version of the destination."""
         if result.outcome is Outcome.DELIVERED:
+            self.proven_version = max(self.proven_version, version)
             self.succeeded, self.failures, self.unsuccessful = True, 0, False
         elif result.outcome is Outcome.RETRY:
             self.unsuccessful = True
@@ -62,7 +66,7 @@ def tally(results: Sequence[Result]) -> Tally:
 def record(destination_id: UUID, total: Tally) -> None:
     """Write what results say onto the destination's row, which all workers read."""
     if total.succeeded:
-        _reset(destination_id)
+        _reset(destination_id, total.proven_version)
     if not (total.unsuccessful or total.pause_s or total.gone):
         return
     row = Destination.objects.filter(pk=destination_id)
@@ -86,16 +90,28 @@ def _later(now: datetime, seconds: float) -> Greatest:
     return Greatest(Coalesce("paused_until", until), until)
 
 
-def _reset(destination_id: UUID) -> None:
-    """Forget failures, and end the breaker's pause. Plain SQL: it runs for every group of results."""
-    with fast_cursor() as cursor:
+def _reset(destination_id: UUID, version: int) -> None:
+    """Forget failures, end the breaker's pause, and note a first success of the row as it is now.
+
+    Plain SQL: it runs for every group of results.
+    """
+    with transaction.atomic(), fast_cursor() as cursor:
         cursor.execute(
             "UPDATE destinations_destination SET failing_since = NULL, consecutive_failures = 0, "
             "paused_until = CASE WHEN pause_reason = %s THEN NULL ELSE paused_until END, "
-            "pause_reason = CASE WHEN pause_reason = %s THEN '' ELSE pause_reason END "
-            "WHERE id = %s AND (failing_since IS NOT NULL OR pause_reason = %s)",
-            [BREAKER, BREAKER, bind(destination_id), BREAKER],
+            "pause_reason = CASE WHEN pause_reason = %s THEN '' ELSE pause_reason END, "
+            "proven_at = CASE WHEN version <= %s THEN COALESCE(proven_at, %s) ELSE proven_at END "
+            "WHERE id = %s AND (failing_since IS NOT NULL OR pause_reason = %s OR proven_at IS NULL AND version <= %s)",
+            [BREAKER, BREAKER, version, bind(timezone.now()), bind(destination_id), BREAKER, version],
         )
+        if cursor.rowcount:
+            _recovered(destination_id)
+
+
+def _recovered(destination_id: UUID) -> None:
+    """Tell those who were warned; a few failures that nobody was told of are nothing to tell."""
+    if Destination.objects.filter(pk=destination_id, warned_percent__gt=0).update(warned_percent=0):
+        tell_recovered(Destination.objects.get(pk=destination_id))
 
 
 def _disable_if_due(destination_id: UUID, total: Tally, now: datetime) -> None:

@@ -13,7 +13,7 @@ from destinations.adapters.base import Adapter, Message, Outcome, Result
 from destinations.models import Destination
 from webhooks.delivering.backoff import next_wait
 from webhooks.delivering.outbox import Claimed, Settlement
-from webhooks.keeping.links import link_key, payload_url
+from webhooks.keeping.links import expiry_after, link_key, payload_url
 from webhooks.keeping.payloads import body_of
 from webhooks.models import AttemptOutcome, DeliveryStatus
 from webhooks.sql import as_json
@@ -44,8 +44,7 @@ def target_of(destination: Destination, adapter: Adapter[Any, Any]) -> Target:
 
 
 def message_of(row: Claimed, target: Target) -> Message:
-    """Build the message of a claimed delivery; raise ``PayloadMissing``."""
-    wants_url = target.adapter.wants_payload_url()
+    """Build the message of a claimed delivery; raise ``PayloadMissing`` or ``PayloadStoreDown``."""
     return Message(
         event_id=str(row.event_id),
         type=row.type,
@@ -55,9 +54,14 @@ def message_of(row: Claimed, target: Target) -> Message:
         reference_id=row.reference_id or None,
         provider=row.provider or None,
         headers=handed_on(row.headers),
-        payload_url=payload_url(row.event_id, target.destination_id, target.link_key) if wants_url else "",
+        payload_url=_link(row, target) if target.adapter.wants_payload_url() else "",
         delivery_id=row.delivery_id,
     )
+
+
+def _link(row: Claimed, target: Target) -> str:
+    lifetime = target.adapter.link_lifetime_s()
+    return payload_url(row.event_id, target.destination_id, target.link_key, expiry_after(lifetime))
 
 
 def handed_on(headers: Any) -> Mapping[str, str]:
@@ -75,6 +79,7 @@ def settlement_of(row: Claimed, result: Result, target: Target, claim: str, star
         status = DeliveryStatus.DEAD.value if wait is None else status
     return Settlement(
         delivery_id=row.delivery_id,
+        destination_id=target.destination_id,
         number=row.attempt_count + 1,
         claimed_by=claim,
         started_at=started_at,
@@ -84,6 +89,10 @@ def settlement_of(row: Claimed, result: Result, target: Target, claim: str, star
         wait_s=wait,
         retry_count=row.retry_count + (wait is not None),
         trigger=row.trigger,
+        replay_id=row.replay_id,
+        source_id=row.source_id,
+        type=row.type,
+        provider=row.provider,
         status_code=result.status_code,
         error_code=clean(result.code, 64),
         error_detail=clean(result.detail, 4000),

@@ -21,7 +21,7 @@ from webhooks.delivering.breaker import THRESHOLD
 from webhooks.delivering.delivery import Target, message_of, settlement_of
 from webhooks.delivering.outbox import Claimed, Settlement
 from webhooks.failpoints import failpoint
-from webhooks.keeping.payloads import PayloadMissing
+from webhooks.keeping.payloads import PayloadMissing, PayloadStoreDown
 
 log = structlog.get_logger(__name__)
 
@@ -104,11 +104,16 @@ class Lane:
         """Return what was handed out and is not settled yet."""
         return [item for item in self.all_in_hand() if item.started_at is not None]
 
-    def forget(self, delivery_ids: Iterable[int]) -> None:
-        """Let go of deliveries that were settled or given back."""
+    def forget(self, settled: Iterable[tuple[int, str]]) -> None:
+        """Let go of deliveries that were settled or given back, each with the claim that it was in hand under.
+
+        One that was due again at once may be in hand anew by now, under a later claim: that one stays.
+        """
         with self.lock:
-            for delivery_id in delivery_ids:
-                self.in_hand.pop(delivery_id, None)
+            for delivery_id, claim in settled:
+                item = self.in_hand.get(delivery_id)
+                if item and item.claim == claim:
+                    del self.in_hand[delivery_id]
         self._changed.set()
 
     # --- the adapter's side: Feed -------------------------------------------------
@@ -140,6 +145,8 @@ class Lane:
                 size += len(messages[-1].body)
             except PayloadMissing as error:
                 self._settle_alone(item, Result(Outcome.REJECTED, "payload_missing", str(error)))
+            except PayloadStoreDown as error:  # nothing that the destination did: its health stays as it is
+                self._settle_alone(item, Result(Outcome.RETRY, "payload_store_down", str(error)))
         return messages
 
     # --- claims ----------------------------------------------------------------------

@@ -9,7 +9,7 @@ still carries an earlier claim was lost by that worker, and its try is logged as
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +17,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from webhooks.models import AttemptOutcome, DeliveryStatus
-from webhooks.sql import as_uuid, bind, fast_cursor, insert_rows, marks, on_postgres
+from webhooks.sql import as_moment, as_uuid, bind, fast_cursor, insert_rows, marks, on_postgres
+from webhooks.tallying import count_attempts
 
 ATTEMPT_COLUMNS = (
     ("delivery_id", "bigint"), ("number", "int"), ("started_at", "timestamptz"), ("duration_ms", "int"),
     ("outcome", "text"), ("status_code", "int"), ("error_code", "text"), ("error_detail", "text"), ("hint", "text"),
     ("request", "jsonb"), ("response", "jsonb"), ("trigger", "text"), ("worker", "text"), ("late", "bool"),
+    ("replay_id", "bigint"),
 )  # fmt: skip
 
 
@@ -53,6 +55,8 @@ class Claimed:
     received_at: datetime
     body: Any
     store_name: str
+    replay_id: int | None = None  # the replay that this try belongs to
+    source_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +64,7 @@ class Settlement:
     """What one try gave, ready to be written."""
 
     delivery_id: int
+    destination_id: UUID
     number: int  # of the attempt
     claimed_by: str
     started_at: datetime
@@ -69,6 +74,10 @@ class Settlement:
     wait_s: float | None  # until the next try, where one follows
     retry_count: int
     trigger: str  # of this attempt
+    replay_id: int | None = None
+    source_id: UUID | None = None  # this and the next two: what is counted of the event
+    type: str = ""
+    provider: str = ""
     status_code: int | None = None
     error_code: str = ""
     error_detail: str = ""
@@ -106,7 +115,7 @@ def due_destinations() -> list[Due]:
         cursor.execute(sql)
         rows = cursor.fetchall()
     return [
-        Due(as_uuid(pk), version, max(_moment(first), _moment(paused or first)), failures)
+        Due(as_uuid(pk), version, max(as_moment(first), as_moment(paused or first)), failures)
         for pk, version, first, paused, failures in rows
     ]
 
@@ -124,7 +133,8 @@ def claim(destination_id: UUID, claimed_by: str, most: int, lease_s: float) -> l
 
 _CLAIMED_COLUMNS = (
     "c.id, c.event_id, c.attempt_count, c.retry_count, c.trigger, e.type, e.user_id, e.reference_id, e.provider, "
-    "e.headers, e.received_at, p.body, COALESCE(p.store_name, ''), c.lost"
+    "e.headers, e.received_at, p.body, COALESCE(p.store_name, ''), "
+    "CASE WHEN c.trigger = 'replay' THEN c.replay_id END, e.source_id, c.lost"
 )
 _JOINED = "JOIN webhooks_event e ON e.id = c.event_id LEFT JOIN webhooks_payload p ON p.event_id = c.event_id"
 # The same for PostgreSQL: the limits hold it to an index probe for each row. Else it joins by reading
@@ -155,7 +165,7 @@ def _claim_postgres(
                 next_attempt_at = statement_timestamp() + make_interval(secs => %s),
                 attempt_count = d.attempt_count + (d.claimed_by <> '')::int
             WHERE d.id = ANY(ARRAY(SELECT id FROM due))
-            RETURNING d.id, d.event_id, d.attempt_count, d.retry_count, d.trigger
+            RETURNING d.id, d.event_id, d.attempt_count, d.retry_count, d.trigger, d.replay_id
         )
         SELECT {_CLAIMED_COLUMNS} FROM (SELECT c.*, due.lost FROM c JOIN due USING (id)) c {_LOOKED_UP} ORDER BY c.id
         """,  # noqa: S608
@@ -188,14 +198,8 @@ def _claim_sqlite(
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:
     values = list(row[:-1])  # the last one is the claim that was lost
-    values[1], values[10] = as_uuid(values[1]), _moment(values[10])
+    values[1], values[10], values[-1] = as_uuid(values[1]), as_moment(values[10]), as_uuid(values[-1])
     return Claimed(*values)
-
-
-def _moment(value: Any) -> datetime:
-    """Return a column's time as an aware one: SQLite hands out text."""
-    moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _log_lost(cursor: Any, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -204,8 +208,8 @@ def _log_lost(cursor: Any, rows: Iterable[tuple[Any, ...]]) -> None:
     lost = [
         (pk, number, moment, None, AttemptOutcome.UNKNOWN, None, "worker_lost",
          "The worker that had claimed this delivery did not report back before its lease ended.",
-         "", "{}", "{}", trigger, claim, False)
-        for pk, _, number, _, trigger, *_, claim in rows if claim
+         "", "{}", "{}", trigger, claim, False, replay)
+        for pk, _, number, _, trigger, *_, replay, _, claim in rows if claim
     ]  # fmt: skip
     insert_rows(cursor, "webhooks_attempt", ATTEMPT_COLUMNS, lost)
 
@@ -214,14 +218,15 @@ def settle(settlements: Sequence[Settlement]) -> None:
     """Write results back in one transaction: attempts appended, deliveries updated.
 
     A delivery is updated only where its lease is still the claim's own; a result that comes too
-    late is logged as such and changes nothing else.
+    late is logged as such and changes nothing else. One whose delivery was removed meanwhile is dropped.
     """
     with transaction.atomic(), fast_cursor() as cursor:
         kept = _update_deliveries(cursor, settlements)
         _append_attempts(cursor, [item for item in settlements if item.delivery_id in kept], late=False)
-        for item in settlements:
-            if item.delivery_id not in kept:
-                _settle_late(cursor, item)
+        late = [item for item in settlements if item.delivery_id not in kept]
+        for item in sorted(late, key=lambda item: item.delivery_id):
+            _settle_late(cursor, item)
+        count_attempts(cursor, settlements)
 
 
 def _update_deliveries(cursor: Any, settlements: Sequence[Settlement]) -> set[int]:
@@ -277,7 +282,7 @@ def _update_deliveries_sqlite(cursor: Any, settlements: Sequence[Settlement]) ->
 def _append_attempts(cursor: Any, settlements: Iterable[Settlement], *, late: bool) -> None:
     rows = [
         (s.delivery_id, s.number, s.started_at, s.duration_ms, s.outcome, s.status_code, s.error_code,
-         s.error_detail, s.hint, s.request, s.response, s.trigger, s.claimed_by, late)
+         s.error_detail, s.hint, s.request, s.response, s.trigger, s.claimed_by, late, s.replay_id)
         for s in settlements
     ]  # fmt: skip
     insert_rows(cursor, "webhooks_attempt", ATTEMPT_COLUMNS, rows)
@@ -285,6 +290,8 @@ def _append_attempts(cursor: Any, settlements: Iterable[Settlement], *, late: bo
 
 def _settle_late(cursor: Any, item: Settlement) -> None:
     """Log a result whose lease had ended: in the row that its loss left behind, or in a new one."""
+    if not _hold(cursor, item.delivery_id):  # it was erased, or its life was over
+        return
     cursor.execute(
         "UPDATE webhooks_attempt SET started_at = %s, duration_ms = %s, outcome = %s, status_code = %s, "
         "error_code = %s, error_detail = %s, hint = %s, request = %s, response = %s, late = %s "
@@ -298,10 +305,18 @@ def _settle_late(cursor: Any, item: Settlement) -> None:
         "UPDATE webhooks_delivery SET attempt_count = attempt_count + 1 WHERE id = %s RETURNING attempt_count",
         [item.delivery_id],
     )
-    row = cursor.fetchone()
-    if row:  # else the delivery was erased meanwhile
-        item.number = row[0]
-        _append_attempts(cursor, [item], late=True)
+    (item.number,) = cursor.fetchone()
+    _append_attempts(cursor, [item], late=True)
+
+
+def _hold(cursor: Any, delivery_id: int) -> bool:
+    """Lock a delivery before its attempts are touched, so that nobody removes them meanwhile; tell whether it is there.
+
+    Whoever removes attempts or deliveries locks the deliveries first too, and waits for none of them.
+    """
+    lock = " FOR NO KEY UPDATE" if on_postgres() else ""
+    cursor.execute(f"SELECT 1 FROM webhooks_delivery WHERE id = %s{lock}", [delivery_id])  # noqa: S608
+    return cursor.fetchone() is not None
 
 
 def extend(delivery_ids: Sequence[int], claims: Sequence[str], lease_s: float) -> None:

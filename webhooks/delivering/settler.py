@@ -83,7 +83,7 @@ class Settler:
         failpoint("settled")
         totals: dict[UUID, Tally] = defaultdict(Tally)
         for lane, _, result in items:
-            totals[lane.target.destination_id].add(result)
+            totals[lane.target.destination_id].add(result, lane.target.version)
         for destination_id, total in totals.items():
             self._record(destination_id, total)
 
@@ -128,10 +128,10 @@ class Settler:
                 sleep(RETRY_SECONDS)
 
     def _let_go(self, items: Sequence[Item]) -> None:
-        settled: dict[Lane, list[int]] = defaultdict(list)
+        settled: dict[Lane, list[tuple[int, str]]] = defaultdict(list)
         for lane, settlement, _ in items:
-            settled[lane].append(settlement.delivery_id)
-        for lane, delivery_ids in settled.items():
-            lane.forget(delivery_ids)
+            settled[lane].append((settlement.delivery_id, settlement.claimed_by))
+        for lane, tries in settled.items():
+            lane.forget(tries)
             if lane.ended:
                 self._woken()

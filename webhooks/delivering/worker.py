@@ -18,16 +18,23 @@ from django.utils import timezone
 
 from destinations.adapters_of import AdapterCache
 from destinations.models import Destination
+from destinations.notice_sending import send_notices
+from destinations.notices import warn_of_failing
 from webhooks.delivering import outbox
 from webhooks.delivering.breaker import THRESHOLD
+from webhooks.delivering.chores import Chores
 from webhooks.delivering.delivery import Target, target_of
 from webhooks.delivering.lanes import InHand, Lane
 from webhooks.delivering.outbox import Due
 from webhooks.delivering.settler import Settler
 from webhooks.delivering.wakeup import Listener
 from webhooks.failpoints import failpoint
+from webhooks.keeping.erasures.working import Erasing
+from webhooks.keeping.replaying import Replaying
+from webhooks.keeping.retention.chore import Retention
 from webhooks.models import Worker as WorkerRow
 from webhooks.receivers import cancel_of_deleted
+from webhooks.tallying import Pruner
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +62,12 @@ class Worker:
         self._woken = threading.Event()
         self._settler = Settler(self.wake)
         self._listener = Listener(self.wake)
+        self._replaying = Replaying(self.name)
+        self._erasing = Erasing(self.name)
+        self._retention = Retention(self.name)
+        self._chores = Chores([self._replaying, self._erasing, self._retention, warn_of_failing, send_notices])
         self._stopping = threading.Event()
+        self._pruner = Pruner()
         self._beat_at = 0.0
         self._hurried = False
 
@@ -82,6 +94,7 @@ class Worker:
         log.info("worker_started", worker=self.name, lanes=settings.WORKER_LANES)
         self._settler.start()
         self._listener.start()
+        self._chores.start()
         while not self._stopping.is_set():
             wait = self._tick_safely()
             self._woken.wait(wait)
@@ -182,7 +195,7 @@ class Worker:
     def _give_back(self, lane: Lane) -> None:
         untried = lane.untried()
         outbox.release([item.row.delivery_id for item in untried], _claims_of(untried))
-        lane.forget([item.row.delivery_id for item in untried])
+        lane.forget([(item.row.delivery_id, item.claim) for item in untried])
 
     # --- claims and leases -------------------------------------------------------------------
     def _claim(self, lane: Lane, most: int) -> "Future[None]":
@@ -211,6 +224,7 @@ class Worker:
         WorkerRow.objects.filter(seen_at__lt=now - FORGET_WORKERS_AFTER).delete()
         for lane in [*self._lanes.values(), *self._ended]:
             self._extend(lane)
+        self._pruner.maybe()
 
     def _extend(self, lane: Lane) -> None:
         lease = settings.CLAIM_LEASE_SECONDS
@@ -226,11 +240,15 @@ class Worker:
         deadline = monotonic() + settings.SHUTDOWN_GRACE_SECONDS
         for lane in self._lanes.values():
             lane.stop()
+        self._chores.stop()
         while self._under_way() and monotonic() < deadline and not self._hurried:
             self._tick_while_stopping()
         self._settler.stop(max(1.0, deadline - monotonic()))
         try:
             self._abandon([*self._lanes.values(), *self._ended])
+            self._replaying.release()
+            self._erasing.release()
+            self._retention.release()
             WorkerRow.objects.filter(name=self.name).delete()
         except (DatabaseError, InterfaceError) as error:  # its leases will end by themselves
             log.warning("leases_not_given_back", error=type(error).__name__)

@@ -2,9 +2,11 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -12,13 +14,14 @@ from django.utils import timezone
 from destinations.digests import sha256
 from destinations.ids import uuid7
 from destinations.terra import InvalidPayload, Summary, summarize
-from webhooks.keeping.payloads import discard_body, put_body
+from webhooks.keeping.payloads import PayloadStoreDown, discard_body, put_body
 from webhooks.models import ID_LENGTH, KEY_LENGTH, TYPE_LENGTH
-from webhooks.receiving.groupcommit import StoreUnavailable, committer
+from webhooks.receiving.groupcommit import NotCommitted, StoreUnavailable, committer
 from webhooks.receiving.refusals import Refusal, keep
 from webhooks.receiving.sources import LiveSource
 from webhooks.receiving.verification import Address, Signature, SignatureRefused, address_allowed, verify
 from webhooks.receiving.writing import Entry, Written
+from webhooks.threads import run_in
 
 TRACE_ID = "x-terra-trace-id"
 REFERENCE = "terra-reference"
@@ -27,6 +30,13 @@ ORDERING = "x-terra-ordering-timestamp"
 _NOT_KEPT = frozenset({"cookie", "authorization", "proxy-authorization"})
 _MAX_HEADERS_LENGTH = 16 * 1024
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+# For what would hold up the event loop: the database, the payload store, and large bodies, whose
+# parsing takes a multiple of their size in memory. So few, that many at once wait for each other.
+THREADS = 8
+_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="intake")
 
 
 class Rejected(Exception):
@@ -47,22 +57,40 @@ class Incoming:
     sender: Address | None  # None where it cannot be told
 
 
-def accept(source: LiveSource, incoming: Incoming) -> Written:
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run what may block in a thread, and return what it returns."""
+    return await run_in(_threads, function, *args, **kwargs)
+
+
+async def accept(source: LiveSource, incoming: Incoming) -> Written:
     """Verify a request and commit its event; keep and raise ``Rejected`` where it does not pass.
 
     Raise ``StoreUnavailable`` where it passes but could not be committed.
     """
     try:
-        entry = judge(source, incoming, timezone.now())
+        entry = await _entry_of(source, incoming)
     except Rejected as rejected:
-        keep(source.id, rejected.refusal, kept_headers(incoming.headers), incoming.body, remote_address=incoming.sender)
+        headers, sender = kept_headers(incoming.headers), incoming.sender
+        await in_thread(keep, source.id, rejected.refusal, headers, incoming.body, remote_address=sender)
         raise
-    store_large_body(entry)
-    written = committer.commit(entry)
+    try:
+        written = await committer.commit(entry)
+    except NotCommitted:
+        if entry.store_name:
+            await in_thread(discard_body, entry.store_name)
+        raise
     # Not "if it is a duplicate": a commit whose answer was lost is tried again, and then finds its own event.
-    if written.event_id != entry.id and entry.store_name:
-        discard_body(entry.store_name)
+    if (written.erased or written.event_id != entry.id) and entry.store_name:
+        await in_thread(discard_body, entry.store_name)
     return written
+
+
+async def _entry_of(source: LiveSource, incoming: Incoming) -> Entry:
+    if len(incoming.body) <= settings.INLINE_BODY_BYTES:
+        return judge(source, incoming, timezone.now())
+    entry = await in_thread(judge, source, incoming, timezone.now())
+    await in_thread(store_large_body, entry)
+    return entry
 
 
 def judge(source: LiveSource, incoming: Incoming, now: datetime) -> Entry:
@@ -113,6 +141,7 @@ def _entry(
         body=incoming.body,
         stale=stale,
         stale_window_s=source.window.stale,
+        old_user_id=storable(summary.old_user_id, ID_LENGTH),
     )
 
 
@@ -125,12 +154,17 @@ def idempotency_key(headers: Mapping[str, str], summary: Summary, timestamp: str
     """
     trace, reference = headers.get(TRACE_ID, ""), headers.get(REFERENCE, "")
     if trace:
-        return _key("trace", trace)
+        return trace_key(trace)
     if summary.event_id:
         return _key("lab", summary.event_id)
     if reference:
         return _key("reference", hashlib.sha256(reference.encode(errors="replace")).hexdigest()[:32], digest.hex())
     return _key("time", timestamp, digest.hex())
+
+
+def trace_key(trace: str) -> str:
+    """Return the key of the event that came with a trace id."""
+    return _key("trace", trace)
 
 
 def _key(*parts: str) -> str:
@@ -161,12 +195,11 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def store_large_body(entry: Entry) -> None:
     """Put a large body into the payload store, before the commit that its 2XX stands for."""
-    if entry.body is not None and len(entry.body) > settings.INLINE_BODY_BYTES:
+    if len(entry.body) > settings.INLINE_BODY_BYTES:
         try:
             entry.store_name = put_body(entry.id, entry.body)
-        except OSError as error:
-            raise StoreUnavailable(f"The payload store did not take the body: {error.strerror}.") from error
-        entry.body = None
+        except PayloadStoreDown as error:
+            raise StoreUnavailable(str(error)) from error
 
 
 def refuse_unread(

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from destinations.crypto import SealError
+from webhooks.keeping.erasures.tombstones import names_erased
 from webhooks.models import QuarantinedRequest
 from webhooks.receiving.verification import Address
 
@@ -18,18 +20,21 @@ log = structlog.get_logger(__name__)
 
 COUNT_SECONDS = 5.0
 
-REASONS = {
-    "signature_missing": "The request carried no signature.",
-    "signature_malformed": "The signature header could not be read.",
-    "signature_mismatch": "The signature does not fit the body: wrong secret, or a changed body.",
-    "signature_no_secret": "The source has no signing secret yet.",
-    "signature_too_old": "The signature is older than the source accepts.",
-    "signature_from_future": "The signature's time lies ahead of this hub's clock.",
-    "ip_not_allowed": "The sender's address is not on the source's allowlist.",
-    "invalid_payload": "The body is no JSON object with a text in 'type'.",
-    "body_too_large": "The body is larger than this hub accepts.",
-    "content_encoding": "The body was compressed, which Terra's signature does not cover.",
-    "idempotency_conflict": "Another event with the same key and another body came first.",
+# By the reason's code: what to change, so that such a request passes.
+REMEDIES = {
+    "signature_missing": "Whoever sent this does not sign. Terra does: nothing is to be changed for its requests.",
+    "signature_malformed": "Terra's own header is always readable: look at what stands between Terra and the hub.",
+    "signature_mismatch": "Compare the source's signing secret with the one in Terra's dashboard and paste it anew. If "
+    "it is the same one, something between Terra and the hub changes bodies: a proxy that rewrites JSON, for one.",
+    "signature_no_secret": "Paste the signing secret from Terra's dashboard into the source.",
+    "signature_too_old": "Check this hub's clock. Where Terra retries for longer, raise the source's stale window.",
+    "signature_from_future": "Check this hub's clock: it is behind.",
+    "ip_not_allowed": "If the address is Terra's, or your proxy's, add it to the source's allowlist. Where it is a "
+    "proxy, TRUSTED_PROXY_COUNT may be too low.",
+    "invalid_payload": "Nothing can be done about the body here. Was this URL called by something else than Terra?",
+    "body_too_large": "Raise MAX_BODY_BYTES, and the limit of each proxy before the hub; then have it sent again.",
+    "content_encoding": "Let whatever compresses requests before the hub leave them as they are.",
+    "idempotency_conflict": "Nothing is to be changed: the event that came first counts, and is linked here.",
 }
 
 
@@ -60,6 +65,9 @@ def keep(
         log.warning("quarantine_full", source=str(source_id), reason=refusal.code)
         return
     kept = body is not None and (refusal.signed or len(body) <= settings.QUARANTINE_BODY_BYTES)
+    if _of_erased(source_id, body, kept):
+        log.info("refused_not_kept", source=str(source_id), reason=refusal.code)
+        return
     try:
         with transaction.atomic():
             QuarantinedRequest.objects.create(
@@ -70,6 +78,16 @@ def keep(
             )  # fmt: skip
     except DatabaseError as error:
         log.error("quarantine_failed", source=str(source_id), reason=refusal.code, error=type(error).__name__)
+
+
+def _of_erased(source_id: UUID, body: bytes | None, kept: bool) -> bool:
+    """Tell whether a body is an erased person's; where that cannot be told, nothing is kept."""
+    try:
+        with transaction.atomic():
+            return names_erased(source_id, body, read=kept)
+    except (DatabaseError, SealError) as error:
+        log.error("quarantine_failed", source=str(source_id), error=type(error).__name__)
+        return True
 
 
 def _full(source_id: UUID) -> bool:

@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
+from destinations.addresses import Address as Address
+from destinations.addresses import client_address as client_address
+from destinations.addresses import parse_address as parse_address
 from destinations.signatures import terra_hmac
 
 HEADERS = ("x-terra-signature", "terra-signature")
@@ -20,7 +23,6 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _MILLISECONDS = re.compile(r"[0-9]{13}")  # every moment between 2001 and 2286
 
 Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
 
 
 class SignatureRefused(Exception):
@@ -123,32 +125,6 @@ def _is_stale(timestamp: int, now: datetime, window: Window) -> bool:
     if window.strict or age > window.stale:
         raise SignatureRefused("signature_too_old", f"The signature is {age} s old.")
     return True
-
-
-def client_address(peer: str, forwarded_for: str, trusted_proxies: int) -> Address | None:
-    """Return who sent the request, or ``None`` where that cannot be told.
-
-    With ``trusted_proxies`` = n > 0 it is the n-th entry of X-Forwarded-For from the right:
-    entries further left are the sender's own words.
-    """
-    if trusted_proxies <= 0:
-        return parse_address(peer)
-    entries = [entry.strip() for entry in forwarded_for.split(",") if entry.strip()]
-    return parse_address(entries[-trusted_proxies]) if len(entries) >= trusted_proxies else None
-
-
-def parse_address(text: str) -> Address | None:
-    """Parse ``1.2.3.4``, ``1.2.3.4:80``, ``[::1]:80``, ``fe80::1%eth0``; mapped IPv4 becomes IPv4."""
-    text = text.strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def address_allowed(address: Address | None, networks: Iterable[Network]) -> bool:

@@ -12,10 +12,12 @@ from uuid import UUID
 from django.utils import timezone
 
 from webhooks.delivering.wakeup import notify
-from webhooks.keeping.payloads import body_of
+from webhooks.keeping.erasures import arrivals
+from webhooks.keeping.erasures.tombstones import SALT_SQL, Salt, held_among, salt_of
 from webhooks.receiving.refusals import Refusal, keep
 from webhooks.receiving.routing import Route, RoutingTable, destinations_for
 from webhooks.sql import as_json, as_uuid, bind, fast_cursor, insert_rows, marks, on_postgres
+from webhooks.tallying import count_events
 
 EVENT_COLUMNS = (
     ("id", "uuid"), ("source_id", "uuid"), ("idempotency_key", "text"), ("type", "text"), ("user_id", "text"),
@@ -48,10 +50,16 @@ class Entry:
     size: int
     sha256: bytes
     received_at: datetime
-    body: bytes | None  # None where the payload store has it, under store_name
-    store_name: str = ""
+    body: bytes
+    store_name: str = ""  # in the payload store; empty: the body goes into the row
     stale: bool = False
     stale_window_s: int = 0
+    old_user_id: str = ""  # user_reauth only: the id that ``user_id`` replaces
+
+    @property
+    def inline_body(self) -> bytes | None:
+        """Return the body as its row holds it: not at all where the payload store has it."""
+        return None if self.store_name else self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +68,49 @@ class Written:
 
     event_id: UUID
     duplicate: bool
+    erased: bool = False  # it is an erased person's: nothing was written, and no event has this id
 
 
 def write_entries(entries: Sequence[Entry], routing: RoutingTable) -> list[Written]:
     """Write entries in the current transaction; return what became of each, in order."""
     with fast_cursor() as cursor:
-        version, now = _version_and_clock(cursor)
-        repeats = _stale_repeats(cursor, entries)
-        fresh = [entry for entry in entries if entry.id not in repeats]
+        version, now, salt = _version_clock_and_salt(cursor)
+        erased = _erased(cursor, entries, salt) if salt else frozenset()
+        welcome = [entry for entry in entries if entry.id not in erased]
+        repeats = _stale_repeats(cursor, welcome)
+        fresh = [entry for entry in welcome if entry.id not in repeats]
         new_ids = _insert_events(cursor, fresh)
         new = [entry for entry in fresh if entry.id in new_ids]
         _insert_payloads(cursor, new)
         _insert_deliveries(cursor, new, routing.current(version), now)
         repeats |= _existing(cursor, [entry for entry in fresh if entry.id not in new_ids])
-    return [Written(repeats.get(entry.id, entry.id), entry.id in repeats) for entry in entries]
+        count_events(cursor, new, now)
+        arrivals.note(cursor, new, now)
+    return [Written(repeats.get(one.id, one.id), one.id in repeats, one.id in erased) for one in entries]
 
 
-def _version_and_clock(cursor: Any) -> tuple[int, datetime]:
-    """Return the routing version and the clock that deliveries are due by: the database's own."""
+def _version_clock_and_salt(cursor: Any) -> tuple[int, datetime, str | None]:
+    """Return the routing version, the clock that deliveries are due by (the database's own), the tombstones' salt."""
     clock = "statement_timestamp()" if on_postgres() else "NULL"
-    cursor.execute(
-        f"SELECT COALESCE((SELECT version FROM destinations_routingversion WHERE id = 1), 0), {clock}"  # noqa: S608
-    )
-    version, now = cursor.fetchone()
-    return version, now or timezone.now()
+    version = "COALESCE((SELECT version FROM destinations_routingversion WHERE id = 1), 0)"
+    cursor.execute(f"SELECT {version}, {clock}, {SALT_SQL}")
+    version, now, salt = cursor.fetchone()
+    return version, now or timezone.now(), salt
+
+
+def _erased(cursor: Any, entries: Iterable[Entry], sealed_salt: str) -> frozenset[UUID]:
+    """Return the ids of the entries that tombstones keep away."""
+    salt = salt_of(sealed_salt)
+    met = {entry.id: _tombstones(salt, entry) for entry in entries}
+    held = held_among(cursor, [one for digests in met.values() for one in digests])
+    return frozenset(key for key, digests in met.items() if held.intersection(digests))
+
+
+def _tombstones(salt: Salt, entry: Entry) -> list[str]:
+    """Return the tombstones that an entry would meet. Its body counts only where its headers cannot be believed."""
+    found = [salt.event(entry.source_id, entry.key)]
+    found += [salt.user(one) for one in (entry.user_id, entry.old_user_id) if one]
+    return [*found, salt.body(entry.source_id, entry.sha256)] if entry.stale else found
 
 
 def _insert_events(cursor: Any, entries: Sequence[Entry]) -> set[UUID]:
@@ -100,7 +127,7 @@ def _insert_events(cursor: Any, entries: Sequence[Entry]) -> set[UUID]:
 
 
 def _insert_payloads(cursor: Any, entries: Iterable[Entry]) -> None:
-    rows = [(e.id, e.body, e.store_name, e.sha256) for e in entries]
+    rows = [(e.id, e.inline_body, e.store_name, e.sha256) for e in entries]
     insert_rows(cursor, "webhooks_payload", PAYLOAD_COLUMNS, rows)
 
 
@@ -138,8 +165,7 @@ def _same_event(entry: Entry, event_id: UUID, digest: Any) -> UUID:
             f"(SHA-256 {bytes(digest).hex()}), this one (SHA-256 {entry.sha256.hex()}) is kept here.",
             signed=True,
         )
-        body = body_of(entry.body, entry.store_name)
-        keep(entry.source_id, refusal, entry.headers, body, size=entry.size, event_id=event_id)
+        keep(entry.source_id, refusal, entry.headers, entry.body, size=entry.size, event_id=event_id)
     return event_id
 
 

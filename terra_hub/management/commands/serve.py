@@ -8,27 +8,31 @@ import sys
 import time
 from argparse import ArgumentParser
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from terra_hub.checks import static_files_are_collected
 from webhooks.durability import explain, unsafe_settings
 
-# Enough threads that requests wait for the same commit together; they cost only their stacks.
-THREADS = 128
+# Connections that one web process serves at once. A request that waits for its commit costs little.
+CONNECTIONS = 1024
 POLL_SECONDS = 0.2
+log = structlog.get_logger(__name__)
 
 
 def server_command(host: str, port: int, processes: int) -> list[str]:
-    """Return the command line that serves HTTP: granian, speaking WSGI."""
+    """Return the command line that serves HTTP: granian, speaking ASGI."""
     return [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port),
-        "--workers", str(processes), "--blocking-threads", str(THREADS), "--backpressure", str(THREADS),
-        "--backlog", "1024", "--http", "1", "--no-ws", "--no-access-log", "--log-level", "error",
-        "--respawn-failed-workers", "terra_hub.wsgi:application",
+        sys.executable, "-m", "granian", "--interface", "asginl", "--host", host, "--port", str(port),
+        "--workers", str(processes), "--backpressure", str(CONNECTIONS), "--backlog", str(CONNECTIONS),
+        "--http", "1", "--no-ws", "--no-access-log", "--log-level", "error",
+        "--respawn-failed-workers", "terra_hub.asgi:application",
     ]  # fmt: skip
 
 
@@ -64,7 +68,8 @@ class Command(BaseCommand):
         """Start the processes and wait."""
         refuse_taken_port(options["host"], options["port"])
         self._refuse_unsafe(options["processes"])
-        settings.STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns where it is missing
+        self._tell_of_heavy_pages()
+        Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # whitenoise warns where it is missing
         commands = [server_command(options["host"], options["port"], options["processes"])]
         commands += [[sys.executable, sys.argv[0], "worker"]] * options["workers"]
         # In sessions of their own: a terminal's Ctrl-C reaches this process alone, which then stops them in order.
@@ -72,6 +77,10 @@ class Command(BaseCommand):
         code = _wait(children)
         if code:
             raise CommandError(f"A process of the hub ended by itself with code {code}; the others were stopped.")
+
+    def _tell_of_heavy_pages(self) -> None:
+        for message in static_files_are_collected():
+            log.warning("static_files_not_collected", problem=message.msg, hint=message.hint)
 
     def _refuse_unsafe(self, processes: int) -> None:
         problems = unsafe_settings()

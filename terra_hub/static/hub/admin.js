@@ -30,3 +30,17 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   if (button.dataset.hubCopy) copy(button); else fill(button);
 });
+
+/* data-hub-only-if="name" data-hub-values="a b": show the field while the one of that name has one of these values.
+   One that an error stands at is shown, too. */
+function showWhatBelongs() {
+  for (const field of document.querySelectorAll("[data-hub-only-if]")) {
+    const chosen = field.form.elements[field.dataset.hubOnlyIf].value;
+    const row = field.closest(".form-row");
+    row.hidden = !field.dataset.hubValues.split(" ").includes(chosen) && !row.querySelector(".errors");
+  }
+}
+
+document.addEventListener("change", showWhatBelongs);
+document.addEventListener("DOMContentLoaded", showWhatBelongs);
+window.addEventListener("pageshow", showWhatBelongs); // the browser's "back" puts values in again
