@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from terra_hub import echo, health
 from webhooks.api.docs import DocsView
 
+admin.autodiscover()
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("readyz", health.readyz, name="readyz"),

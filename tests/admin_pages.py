@@ -18,6 +18,8 @@ from django.db.models import Model
 from django.test import RequestFactory
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
+import terra_hub.urls  # noqa: F401  # loads what the admin's site registers
+
 # Not the admin's: the API has tests of its own, the others answer senders and machines.
 OUTSIDE = ("api/", "webhooks/", "demo/")
 # They change something, lead away, or are for machines.

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+import terra_hub.urls  # noqa: F401  # loads what is registered, which the tests' parameters are made of
 from tests.admin_support import Page, Person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databaseless]

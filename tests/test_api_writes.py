@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from destinations import egress
-from destinations.access import idempotency
+from destinations.access import answers, idempotency
 from destinations.access.keys import make_key
 from destinations.models import Destination, StoredAnswer
 from destinations.services import update_destination
@@ -204,9 +204,9 @@ def test_answers_are_kept_for_a_day_and_pruned_piece_by_piece(client: Client) ->
         send(client, "POST", "destinations", {**HOOK, "name": str(number)}, Idempotency_Key=str(number))
     now = datetime.now(UTC)
 
-    assert idempotency.prune_stored_answers(now + timedelta(hours=23), 10) == 0
-    assert idempotency.prune_stored_answers(now + timedelta(hours=25), 2) == 2
-    assert idempotency.prune_stored_answers(now + timedelta(hours=25), 2) == 1
+    assert answers.prune_stored_answers(now + timedelta(hours=23), 10) == 0
+    assert answers.prune_stored_answers(now + timedelta(hours=25), 2) == 2
+    assert answers.prune_stored_answers(now + timedelta(hours=25), 2) == 1
     StoredAnswer.objects.all().delete()
     send(client, "POST", "destinations", {**HOOK, "name": "old"}, Idempotency_Key="k")
     StoredAnswer.objects.update(created_at=now - timedelta(hours=25))

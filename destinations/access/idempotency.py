@@ -15,11 +15,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from destinations.access.answers import KEPT
 from destinations.fields import SealedField
 from destinations.models import StoredAnswer
 from destinations.problems import KeyInUse, KeyReused
 
-KEPT = timedelta(hours=24)
 # Of what cannot be rolled back: the longest takes 15 s; after this it is taken for broken off, and may be done again.
 UNDER_WAY = timedelta(minutes=2)
 LONGEST_KEY = 255
@@ -105,13 +105,6 @@ def apart(asked: Asked, run: Callable[[], Any], kept_of: Callable[[Any], Kept | 
     else:
         StoredAnswer.objects.filter(pk=row.pk).delete()
     return answer
-
-
-def prune_stored_answers(now: datetime, most: int) -> int:
-    """Delete at most ``most`` answers that are older than ``KEPT``, the oldest first; return how many."""
-    old = StoredAnswer.objects.filter(created_at__lt=now - KEPT).order_by("created_at").values_list("pk", flat=True)
-    count: int = StoredAnswer.objects.filter(pk__in=list(old[:most])).delete()[0]
-    return count
 
 
 def _over(row: StoredAnswer, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from destinations.access.idempotency import KEPT
+from destinations.access.answers import KEPT
 from webhooks.keeping.retention import attempts, events, lives, orphans, payloads, small
 from webhooks.keeping.retention.rows import Page, Removed
 

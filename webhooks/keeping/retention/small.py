@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from destinations.access.idempotency import prune_stored_answers
+from destinations.access.answers import prune_stored_answers
 from webhooks.event_ids import first_id_at
 from webhooks.keeping.retention.rows import KEY, NUMBER, TEXT, Page, Removed, delete, lock
 from webhooks.sql import as_moment, as_uuid, bind, fast_cursor
