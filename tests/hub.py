@@ -54,7 +54,10 @@ def environment(**more: str) -> dict[str, str]:
     return base | {"LOG_LEVEL": "WARNING", "PYTHONUNBUFFERED": "1"} | more
 
 
-def until(condition: Callable[[], Any], timeout: float = 15.0, what: str = "") -> Any:
+PATIENCE = 60.0  # seconds; what is waited for comes in far less, but on a busy machine
+
+
+def until(condition: Callable[[], Any], timeout: float = PATIENCE, what: str = "") -> Any:
     """Wait until ``condition`` gives something true; fail, saying what was waited for."""
     ends = time.monotonic() + timeout
     while not (held := condition()):
@@ -78,7 +81,7 @@ class Process:
             except ProcessLookupError:
                 return
 
-    def stop(self, timeout: float = 40.0) -> int:
+    def stop(self, timeout: float = PATIENCE) -> int:
         """Ask it to end; return its exit code."""
         if self.popen.poll() is None:
             self.popen.terminate()
@@ -122,7 +125,7 @@ class Server:
 
     def answers(self) -> bool:
         try:
-            return self.request("GET", "/healthz", timeout=1).status == 200
+            return self.request("GET", "/healthz", timeout=5).status == 200
         except OSError:
             return False
 

@@ -14,7 +14,7 @@ from django.test import Client
 from tests.hub import Server
 from webhooks.live.endpoint import PATH
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def cookie_of(user: User) -> str:

@@ -88,7 +88,7 @@ class Sink:
             self._control.close()
             self._control = None
         if self._process:
-            self._process.communicate(timeout=10)
+            self._process.communicate(timeout=60)
             self._process = None
 
     @property
@@ -105,7 +105,7 @@ class Sink:
         """Answer requests to ``path`` (``*``: to any) in another way than ``200 ok``.
 
         Keys: ``status``, ``reason``, ``headers``, ``body``, ``delay`` (seconds), ``times`` (then as
-        before), ``mode``: answer, hang, close, reset, raw, drip, flood, and what the mode takes.
+        before), ``mode``: answer, hold, hang, close, reset, raw, drip, flood, and what the mode takes.
         """
         for name in ("bytes", "start", "filler"):
             if name in rule:
@@ -120,6 +120,10 @@ class Sink:
         """Forget rules, counts and requests."""
         self._tell("clear")
 
+    def release(self) -> None:
+        """Answer what is held now (``mode="hold"``)."""
+        self._tell("release")
+
     def count(self, path: str | None = None) -> int:
         """Return how many requests came, to one path or to all."""
         counts = self._tell("state")["counts"]
@@ -133,7 +137,7 @@ class Sink:
         """Return how many connections are open now, without that of this object."""
         return int(self._tell("state")["open"]) - 1
 
-    def wait_for(self, count: int, path: str | None = None, timeout: float = 10.0) -> None:
+    def wait_for(self, count: int, path: str | None = None, timeout: float = 60.0) -> None:
         """Wait until ``count`` requests have come; fail after ``timeout`` seconds."""
         ends = time.monotonic() + timeout
         while self.count(path) < count:
@@ -168,11 +172,11 @@ class Sink:
 
     def _connection(self) -> http.client.HTTPConnection:
         if not self.tls:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         context = ssl.create_default_context(cadata=self.ca_pem)
         context.check_hostname = False  # the certificate may be for another name on purpose
         context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
 
 
 def _received(at: float, connection: int, head: bytes, body: bytes) -> Received:

@@ -33,6 +33,7 @@ class Sink:
         self.rules: dict[bytes, dict[str, Any]] = {}
         self.counts: dict[bytes, int] = {}
         self.connections = self.open = 0
+        self.released = asyncio.Event()
 
     def record(self, connection: int, path: bytes, head_size: int, request: bytes) -> None:
         self.counts[path] = self.counts.get(path, 0) + 1
@@ -61,6 +62,9 @@ class Sink:
             self.counts.clear()
             self.ledger.flush()
             os.truncate(self.ledger_path, 0)
+        elif command == b"release":
+            self.released.set()
+            self.released = asyncio.Event()
         self.ledger.flush()
         counts = {path.decode("latin-1"): count for path, count in self.counts.items()}
         return {"counts": counts, "connections": self.connections, "open": self.open}
@@ -146,6 +150,11 @@ class Connection(asyncio.Protocol):
         await getattr(self, rule.get("mode", "answer"))(rule)
 
     async def answer(self, rule: dict[str, Any]) -> None:
+        self.transport.write(answer(rule))
+
+    async def hold(self, rule: dict[str, Any]) -> None:
+        """Answer once it is told to let go of all that it holds."""
+        await self.sink.released.wait()
         self.transport.write(answer(rule))
 
     async def hang(self, rule: dict[str, Any]) -> None:

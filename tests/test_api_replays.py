@@ -55,7 +55,7 @@ def test_a_script_estimates_starts_and_follows_a_replay_until_a_worker_has_done_
     def shown() -> Any:
         return call("GET", f"replays/{started['id']}")[1]
 
-    until(lambda: shown()["status"] == "done", timeout=30)
+    until(lambda: shown()["status"] == "done")
     done = shown()["progress"]
     assert {name: done[name] for name in ("percent", "queued", "done", "delivered", "failed", "left")} == {
         "percent": 100, "queued": 40, "done": 40, "delivered": 40, "failed": 0, "left": 0,

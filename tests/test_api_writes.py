@@ -156,7 +156,7 @@ class Silent:
                 return
             with link:
                 self.came.set()
-                self.go.wait(20)
+                self.go.wait(60)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_while_the_first_is_under_way_its_twin_is_told_to_wait(client: Client, s
     answers: list[Any] = []
 
     thread = in_a_thread(lambda: answers.append(send(client, "POST", path, Idempotency_Key="abc")))
-    assert silent.came.wait(10)
+    assert silent.came.wait(60)
     twin = send(client, "POST", path, Idempotency_Key="abc")
     make_event()  # intake can write meanwhile: the check holds no transaction open
     silent.go.set()

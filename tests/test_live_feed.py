@@ -79,12 +79,24 @@ def new_stream(user: int = 1) -> Stream:
     return Stream(Watcher(user, True), Wanted())
 
 
+def test_a_row_that_the_first_look_and_the_poller_both_find_is_sent_once() -> None:
+    async def work() -> bytes:
+        stream = new_stream()
+        for found in (some_rows(2), some_rows(3)):
+            stream.offer(found, 0, None)
+        return await stream.next(0.01)
+
+    sent = json.loads(run(work()).split(b"data: ")[1])["rows"]
+    assert [row["key"] for row in sent] == ["e:0", "e:1", "e:2"]
+
+
 def test_a_reader_who_is_too_far_behind_is_dropped_and_nothing_is_kept_for_it() -> None:
     async def work() -> bytes:
         stream = new_stream()
-        stream.offer(some_rows(MOST_WAITING), 0, None)
+        *first, last = some_rows(MOST_WAITING + 1)
+        stream.offer(first, 0, None)
         assert not stream.ended
-        stream.offer(some_rows(1), 0, None)
+        stream.offer([last], 0, None)
         assert stream.ended == "slow"
         return await stream.next(0.01)
 
@@ -158,7 +170,7 @@ def test_one_poller_feeds_everybody_and_rests_when_nobody_listens(monkeypatch: p
         for stream in streams:
             one.join(stream)
         await asyncio.get_running_loop().run_in_executor(None, in_own_connection)
-        got = [json.loads((await stream.next(10)).split(b"data: ")[1])["rows"] for stream in streams]
+        got = [json.loads((await stream.next(60)).split(b"data: ")[1])["rows"] for stream in streams]
         assert got[0] == got[1] == got[2]
         assert len(got[0]) == 1
         for stream in streams:

@@ -1,10 +1,12 @@
 """What is told of secrets: enough to tell which one is set, since when and by whom, and never the secret."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import serializers as dump
 
 from destinations import services
@@ -22,8 +24,14 @@ pytestmark = pytest.mark.django_db
 KEY = "sk_live_CANARY-4f2a-9d1c-77e0"
 
 
+@pytest.fixture(autouse=True)
+def _one_day() -> Iterator[None]:
+    """A test that names the day begins at noon: it must not go on past midnight."""
+    with time_machine.travel(datetime.now(UTC).replace(hour=12)):
+        yield
+
+
 def today() -> str:
-    """Return the day as it is now: a run may go on past midnight."""
     return f"{datetime.now(UTC):%-d %b %Y}"
 
 

@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
     path = provide(chromium)
     # Playwright's synchronous interface runs an event loop in this thread, which Django takes for async code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    expect.set_options(timeout=20_000)  # a worker takes a while to start on a busy machine
+    expect.set_options(timeout=60_000)  # a worker takes a while to start on a busy machine
     playwright: Playwright
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
@@ -107,7 +107,7 @@ def operator(browser: Browser, hub: Hub) -> Iterator[Callable[..., Operator]]:
 
     def logged_in(by_form: bool = False, **window: Any) -> Operator:
         contexts.append(browser.new_context(**window))
-        contexts[-1].set_default_timeout(20_000)
+        contexts[-1].set_default_timeout(60_000)
         ana = Operator(contexts[-1].new_page(), f"http://127.0.0.1:{hub.server.port}", user.get_username())
         if not by_form:
             return ana.be_logged_in(user)

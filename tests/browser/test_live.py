@@ -1,5 +1,6 @@
 """The live tail in a real browser: rows come by themselves, as text; by polling where the stream does not come."""
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -63,6 +64,21 @@ def test_events_and_what_becomes_of_them_appear_by_themselves(operator: LogIn, h
     lines.first.locator("a").click()
     expect(page.get_by_text("Event id", exact=True)).to_be_visible()
     assert ana.complaints == []
+
+
+def test_a_row_that_comes_twice_is_shown_once(operator: LogIn) -> None:
+    row = {"kind": "event", "key": "e:1", "at": "2026-03-12T06:00:00Z", "url": "/admin/", "states": [], "more": 0}
+    about = {"type": "sleep", "provider": "", "source": "main", "user": ""}
+    message = json.dumps({"rows": [row | about] * 2, "left_out": 0})
+    ana = operator()
+    stream = "text/event-stream"
+    ana.page.route(
+        "**/admin/live/stream*",
+        lambda route: route.fulfill(content_type=stream, body=f"data: {message}\n\ndata: {message}\n\n"),
+    )
+    page = ana.open("/admin/live/")
+    expect(page.locator(".hub-live tbody tr").first).to_contain_text("sleep")
+    expect(page.locator(".hub-live tbody tr")).to_have_count(1)
 
 
 def test_without_the_stream_the_page_polls_and_fits_a_phone(operator: LogIn, hub: Hub) -> None:

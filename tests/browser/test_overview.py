@@ -27,7 +27,7 @@ def test_numbers_lead_to_their_lists_renew_themselves_and_charts_change_their_sp
     page.clock.install()
     page.goto(f"{ana.base}/admin/")
 
-    expect(page.locator("#card-signal")).to_contain_text("9 minutes ago")
+    expect(page.locator("#card-signal")).to_contain_text(re.compile(r"\d+ minutes ago"))
     page.get_by_role("link", name="Dead letters").click()
     expect(page).to_have_url(re.compile(r"\?status=dead$"))
     rows = page.locator("#result_list tbody tr")

@@ -36,7 +36,7 @@ def a_worker(sink: Sink, folder: Path) -> None:
     process = spawn(["manage.py", "worker"], folder / "worker.log", COMMIT_TIMEOUT_SECONDS="0")
     _running.callback(process.popen.wait)
     _running.callback(process.kill)
-    until(Worker.objects.exists, 30, "the worker is seen")
+    until(Worker.objects.exists, what="the worker is seen")
 
 
 def a_lost_sleep(sink: Sink, folder: Path) -> None:

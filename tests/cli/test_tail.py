@@ -96,7 +96,7 @@ def test_a_program_reads_one_object_a_line_as_they_come() -> None:
         attempt = make_attempt(make_delivery(event, to), 1)
         second = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         end.cancel()
         assert "Traceback" not in process.stderr.read()
     assert (first["kind"], first["event_id"], first["user_id"]) == ("event", str(event.pk), "user-xxxxxxxxxxxxxxx")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.hub import Hub
+from tests.sink import Sink
 from webhooks.models import Attempt, Delivery
 
 ACTIVITY = b'{"type": "activity", "user": {"user_id": "u1", "provider": "GARMIN"}, "data": [], "n": %d}'
@@ -11,6 +12,13 @@ ACTIVITY = b'{"type": "activity", "user": {"user_id": "u1", "provider": "GARMIN"
 def post_many(hub: Hub, count: int) -> list[str]:
     """Post different events; return their ids."""
     return [hub.post(ACTIVITY % number).json["event_id"] for number in range(count)]
+
+
+def until_seen_by_workers(hub: Hub, sink: Sink) -> None:
+    """Wait until the worker knows what became of its destinations: it stops lanes before it starts another one."""
+    hub.webhook(sink.url("/seen"))
+    post_many(hub, 1)
+    sink.wait_for(1, "/seen")
 
 
 def statuses(**filters: Any) -> dict[str, int]:

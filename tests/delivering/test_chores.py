@@ -30,9 +30,9 @@ def test_a_chore_that_fails_or_hangs_neither_ends_nor_holds_up_another(monkeypat
 
     running = Chores([hangs, fails, goes_well])
     running.start()
-    assert hung.wait(5)
+    assert hung.wait(60)
     for _ in range(3):
-        assert failed.acquire(timeout=5)
-        assert went_well.acquire(timeout=5)
+        assert failed.acquire(timeout=60)
+        assert went_well.acquire(timeout=60)
     running.stop()  # does not wait for the one that hangs
     ends.set()

@@ -8,7 +8,14 @@ from django.utils import timezone
 
 from destinations import services
 from destinations.models import Destination
-from tests.delivering.log import ACTIVITY, attempts, numbers_are_whole, post_many, statuses
+from tests.delivering.log import (
+    ACTIVITY,
+    attempts,
+    numbers_are_whole,
+    post_many,
+    statuses,
+    until_seen_by_workers,
+)
 from tests.hub import SAMPLES, SECRET, Hub, until
 from tests.sink import Sink
 from webhooks.keeping.replay import resend
@@ -56,8 +63,8 @@ def test_a_schedule_waits_as_long_as_it_says(hub: Hub, sink: Sink) -> None:
     hub.worker()
     until(lambda: attempts())
     until(lambda: Delivery.objects.get().claimed_by == "")
-    wait = Delivery.objects.get().next_attempt_at - timezone.now()
-    assert timedelta(seconds=20) < wait <= timedelta(seconds=33)
+    again, tried = Delivery.objects.get().next_attempt_at, attempts()[0].started_at
+    assert tried + timedelta(seconds=27) <= again <= timezone.now() + timedelta(seconds=33)
 
 
 def test_retry_after_pauses_the_whole_destination_and_no_other(hub: Hub, sink: Sink) -> None:
@@ -107,7 +114,7 @@ def test_a_breaker_sends_only_probes_and_opens_when_the_destination_answers(hub:
     until(lambda: Destination.objects.get(pk=destination.pk).pause_reason == "breaker")
     until(lambda: not Delivery.objects.exclude(claimed_by=""))
     tried = sink.count("/hook")
-    assert tried < 30  # ten in a row, and what was under way meanwhile
+    assert tried < 60  # ten in a row, and what was under way meanwhile
 
     end_pause(destination)
     until(lambda: sink.count("/hook") > tried)
@@ -116,7 +123,7 @@ def test_a_breaker_sends_only_probes_and_opens_when_the_destination_answers(hub:
 
     sink.behave("/hook", status=200)
     end_pause(destination)
-    until(lambda: statuses() == {"delivered": 60}, timeout=30)
+    until(lambda: statuses() == {"delivered": 60})
     row = Destination.objects.get(pk=destination.pk)
     assert (row.consecutive_failures, row.failing_since, row.paused_until) == (0, None, None)
 
@@ -159,22 +166,22 @@ def test_only_2xx_counts_as_delivered(hub: Hub, sink: Sink, status: int) -> None
 
 
 def test_a_disabled_destination_is_left_alone_and_its_deliveries_wait(hub: Hub, sink: Sink) -> None:
-    destination = hub.webhook(sink.url("/hook"), concurrency=2)
-    sink.behave("/hook", delay=0.5)
+    destination = hub.webhook(sink.url("/hook"), concurrency=2, timeout_s=120)
+    sink.behave("/hook", mode="hold")
     post_many(hub, 30)
     hub.worker()
-    until(lambda: sink.count("/hook"))
+    until(lambda: sink.count("/hook") == 2)
     services.disable(destination)
-    until(lambda: not Delivery.objects.exclude(claimed_by=""))
-    tried = sink.count("/hook")
-    assert tried < 12
-    time.sleep(1.5)
-    assert sink.count("/hook") == tried
-    assert statuses() == {"delivered": tried, "pending": 30 - tried}
-
+    until_seen_by_workers(hub, sink)
     sink.behave("/hook")
+    sink.release()
+    until(lambda: not Delivery.objects.exclude(claimed_by=""))
+    time.sleep(1.5)
+    assert sink.count("/hook") == 2
+    assert statuses(destination=destination) == {"delivered": 2, "pending": 28}
+
     services.enable(Destination.objects.get(pk=destination.pk))
-    until(lambda: statuses() == {"delivered": 30})
+    until(lambda: statuses(destination=destination) == {"delivered": 30})
     assert sink.count("/hook") == 30
 
 
@@ -210,7 +217,7 @@ def test_a_lost_wake_up_costs_time_and_nothing_else(hub: Hub, sink: Sink) -> Non
     until(lambda: statuses() == {"delivered": 1})
     # Due again without anybody saying so.
     Delivery.objects.filter(destination=destination).update(status="pending", next_attempt_at=timezone.now())
-    until(lambda: sink.count("/hook") == 2, timeout=5)
+    until(lambda: sink.count("/hook") == 2)
 
 
 def test_a_payload_that_is_gone_makes_a_dead_letter_and_holds_no_neighbour(hub: Hub, sink: Sink) -> None:

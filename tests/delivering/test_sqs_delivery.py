@@ -82,5 +82,5 @@ def test_what_waits_goes_out_once_the_right_is_given_back(hub: Hub, sqs: SqsServ
     hub.worker(PUBLIC_URL=f"http://127.0.0.1:{hub.server.port}", RETRY_TIME_SCALE="0.001")
     until(lambda: attempts(error_code="AccessDenied"))
     user.policy = policy
-    until(lambda: statuses() == {"delivered": 2}, 30)
+    until(lambda: statuses() == {"delivered": 2})
     check_messages(hub, queue, posted)

@@ -82,7 +82,7 @@ def test_her_rows_and_objects_are_gone_everywhere_and_his_stay(hub: Hub, request
     services.disable(Destination.objects.get(type="gcs"))
 
     erasure = jobs.start(reference_ids=["your-user-123"], destinations="all")
-    until(lambda: Erasure.objects.get().status != "running", 40, "the worker has ended it")
+    until(lambda: Erasure.objects.get().status != "running", what="the worker has ended it")
     erasure.refresh_from_db()
 
     assert (erasure.status, erasure.problem) == ("done", ""), erasure.destination_results

@@ -28,7 +28,7 @@ def test_those_that_do_not_answer_hold_none_of_the_others(
         ]
         hub.worker(**environment_of(hub, *receivers))
         post_many(hub, 1)
-        until(lambda: tried(silent, hangs) == {one.pk for one in silent}, 30, "each of the silent ones is tried")
+        until(lambda: tried(silent, hangs) == {one.pk for one in silent}, what="each of the silent ones is tried")
 
         healthy = [receiver.set_up(hub) for receiver in receivers]
         events = set(post_many(hub, EVENTS))

@@ -12,11 +12,12 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import connection, transaction
 
-from tests.hub import Answer, Hub, Server, on_postgres, signature
+from tests.hub import Answer, Hub, Server, on_postgres, signature, until
 from webhooks.models import Event, QuarantinedRequest
 
 S = TypeVar("S")
 T = TypeVar("T")
+ESTABLISHED = "01"
 BODY = b'{"type":"daily","user":{"user_id":"u-1","provider":"GARMIN","reference_id":"r-1"},"data":[],"n":%d}'
 
 
@@ -82,6 +83,21 @@ def body_kept(item: QuarantinedRequest) -> bytes:
 def stored_files() -> set[Path]:
     """Return every file of the payload store."""
     return {path for path in Path(settings.PAYLOAD_DIR).rglob("*") if path.is_file()}
+
+
+def until_read(server: Server, count: int) -> None:
+    """Wait until the server has read what came on so many connections, and was free for another request after that."""
+    until(lambda: _read_connections(server.port) >= count, what=f"{count} requests are read")
+    server.request("GET", "/healthz")
+
+
+def _read_connections(port: int) -> int:
+    """Return how many connections the server has open of which it has read all (see proc_net_tcp(5))."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        local.endswith(f":{port:04X}") and state == ESTABLISHED and queues.endswith(":00000000")
+        for _, local, _, state, queues, *_ in lines
+    )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from tests.hub import SECRET, Answer, Hub, own_hub, signature
+from tests.hub import SECRET, Answer, Hub, own_hub, signature, until
 from tests.receiving.support import (
     BODY,
     at_once,
@@ -16,6 +16,7 @@ from tests.receiving.support import (
     check_refused,
     events,
     stored_files,
+    until_read,
     writers_waiting,
 )
 from webhooks.keeping.payloads import read_body
@@ -41,7 +42,7 @@ def test_a_source_that_is_deleted_meanwhile_fails_alone(hub: Hub) -> None:
     with ThreadPoolExecutor(30) as pool:
         with writers_waiting():
             sent: list[Future[Answer]] = [pool.submit(send, number) for number in range(30)]
-            time.sleep(0.3)
+            until_read(hub.server, 30)
             Source.objects.filter(pk=doomed.pk).delete()
         answers = [future.result() for future in sent]
     for number, answer in enumerate(answers):
@@ -114,11 +115,11 @@ def test_what_was_refused_for_the_time_is_not_written_later_and_leaves_no_file(
         with writers_waiting():
             in_commit = threading.Thread(target=hub.post, args=(BODY % 0,))
             in_commit.start()
-            time.sleep(0.3)
+            until_read(hub.server, 1)
             for body in (BODY % 1, body_of_size(200_000)):  # these wait for their turn
                 check_refused(hub.post(body), 503, "store_unavailable")
             in_commit.join()
-        assert hub.post(BODY % 2).status == 200
+        until(lambda: hub.post(BODY % 2, trace="t-2").status == 200, what="it is taken, now or when it is sent again")
         held = [read_body(event.payload) for event in events(hub)]
         assert {BODY % 2} <= set(held) <= {BODY % 0, BODY % 2}
         assert stored_files() == before

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def ended(replay: Replay) -> Replay:
     """Wait until a replay is done."""
-    until(lambda: fresh(replay).status == "done", timeout=30, what=f"replay {replay.pk} is done")
+    until(lambda: fresh(replay).status == "done", what=f"replay {replay.pk} is done")
     return replay
 
 

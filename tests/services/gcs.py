@@ -34,7 +34,7 @@ from tests.services.gcs_gate import Account, Gate
 from tests.services.wheels import package
 
 PROJECT = "hub-tests"
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 

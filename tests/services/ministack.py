@@ -29,7 +29,7 @@ from tests.services import free_port, wheels
 from tests.services.awsgate import Gate
 from tests.services.iam import allow
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 SESSION = boto3.session.Session()  # one for all: each new one reads the service's description again
 REGION = "eu-west-1"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 20
+START_SECONDS = 60
 Process = subprocess.Popen[bytes]
 
 

@@ -32,7 +32,7 @@ from botocore.config import Config
 from tests.services import ServiceMissing, free_port
 from tests.services.wheels import program
 
-START_SECONDS = 30
+START_SECONDS = 60
 REGION = "us-east-1"
 ROLE_ARN = "arn:aws:iam::123456789012:role/HubWriter"
 _GRPC = 10_000  # each port of SeaweedFS has a twin so much higher

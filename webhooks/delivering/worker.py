@@ -236,10 +236,10 @@ class Worker:
     # --- the end --------------------------------------------------------------------------------
     def _shut_down(self) -> None:
         """Finish what is under way within the grace time; give the rest back at once."""
-        log.info("worker_stopping", worker=self.name, under_way=sum(len(lane.in_hand) for lane in self._lanes.values()))
         deadline = monotonic() + settings.SHUTDOWN_GRACE_SECONDS
         for lane in self._lanes.values():
             lane.stop()
+        log.info("worker_stopping", worker=self.name, under_way=sum(len(lane.in_hand) for lane in self._lanes.values()))
         self._chores.stop()
         while self._under_way() and monotonic() < deadline and not self._hurried:
             self._tick_while_stopping()

@@ -38,7 +38,7 @@ class Stream:
         """Start with nothing to send."""
         self.watcher, self.wanted = watcher, wanted
         self.ended = ""
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: dict[str, dict[str, Any]] = {}  # by key: the first look and the poller may find the same row
         self._left_out = 0
         self._cursor = ""
         self._something = asyncio.Event()
@@ -47,7 +47,7 @@ class Stream:
         """Take what this reader wants to see and may; end where too much waits already."""
         deliveries = self.watcher.deliveries
         fitting = [row for row in rows if self.wanted.takes(row) and (deliveries or not row.of_delivery)]
-        self._waiting += [row.as_json(deliveries) for row in fitting]
+        self._waiting |= {row.key: row.as_json(deliveries) for row in fitting}
         self._left_out += left_out
         self._cursor = str(cursor or "")
         if len(self._waiting) > MOST_WAITING:
@@ -69,8 +69,8 @@ class Stream:
         self._something.clear()
         if not (self._waiting or self._left_out):
             return b"id: %b\n: still here\n\n" % self._cursor.encode()  # the place moves on without rows, too
-        message = {"rows": self._waiting, "left_out": self._left_out}
-        self._waiting, self._left_out = [], 0
+        message = {"rows": list(self._waiting.values()), "left_out": self._left_out}
+        self._waiting, self._left_out = {}, 0
         return b"id: %b\ndata: %b\n\n" % (self._cursor.encode(), orjson.dumps(message))
 
 

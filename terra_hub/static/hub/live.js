@@ -120,7 +120,7 @@
 
     /* --- rows --- */
     take(message) {
-      const fresh = message.rows.filter((row) => !this.keys.has(row.key));
+      const fresh = [...new Map(message.rows.map((row) => [row.key, row])).values()].filter((row) => !this.keys.has(row.key));
       fresh.forEach((row) => this.keys.add(row.key));
       if (message.left_out) fresh.push({ kind: "gap", left_out: message.left_out, at: new Date().toISOString(), states: [] });
       this.waiting.push(...fresh);
