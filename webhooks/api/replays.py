@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from destinations.access.limits import refuse_beyond
 from destinations.apibase import ApiViewSet
 from webhooks.api.filters import ReplayFilter
 from webhooks.api.limits import refuse_replay_beyond, replays_of
@@ -72,6 +73,8 @@ class ReplayViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet
         asked = ReplayCreateSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         rate, confirmed = (asked.validated_data.get(name) for name in ("rate_per_s", "confirmed"))
+        if slug := asked.validated_data.get("source"):
+            refuse_beyond(self.by, [slug], "source")  # before it is looked for: it may be nobody's or somebody else's
         selection = asked.selection()
         refuse_replay_beyond(self.by, selection)
         return rate, confirmed, *replays.judged(selection, rate)
