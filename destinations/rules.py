@@ -101,10 +101,16 @@ def judge(kind: Kind, config: Mapping[str, Any], credentials: Mapping[str, Any])
         found = kind.validate(load(kind.config_spec, config))
         errors = {f"config.{name}": [text] for name, text in found.items()}
     errors |= _spec_errors(kind.credentials_spec, credentials, whole, "credentials")
+    errors = errors or _unfit(kind, config, credentials)
     if errors:
         raise Refused(errors)
     _judge_addresses(kind, whole)
     return {}
+
+
+def _unfit(kind: Kind, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Errors:
+    found = kind.validate_credentials(load(kind.config_spec, config), load(kind.credentials_spec, credentials))
+    return {f"credentials.{name}": [text] for name, text in found.items()}
 
 
 def _spec_errors(spec: type[Any], values: Mapping[str, Any], config: Mapping[str, Any], path: str) -> Errors:

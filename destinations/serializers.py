@@ -158,7 +158,8 @@ class DestinationSerializer(serializers.ModelSerializer[Destination]):
     config = ConfigField(read_only=True)
     credentials = serializers.SerializerMethodField(
         help_text="<field>_masked: stars, with the last four characters of a long key, or null where it is not set. "
-        "Of a service account's key: has_service_account_key and service_account_email."
+        "Of a service account's key: has_service_account_key and service_account_email. Of a webhook's secret headers "
+        "and query parameters: has_secret_headers, secret_header_names, has_secret_query and secret_query_names."
     )
     credentials_error = serializers.SerializerMethodField(help_text="Why the stored credentials do not open, or empty.")
     check_steps = CheckStepSerializer(many=True)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from destinations.crypto import SealError, key_ring
+from destinations.egress import EgressPolicy
 from terra_hub import notify
 from terra_hub.payload_store import missing_settings
 from webhooks.keeping.retention.lives import problems
@@ -34,6 +35,16 @@ def egress_is_not_open(**_: Any) -> list[CheckMessage]:
     wide = [entry for entry in settings.EGRESS_ALLOW if _is_wide(entry)]
     hint = "Name the ranges that your destinations are in, such as 10.20.0.0/16."
     return [Error(f"EGRESS_ALLOW={entry} opens too much.", hint=hint, id="hub.E002") for entry in wide]
+
+
+@register(Tags.security)
+def egress_can_be_read(**_: Any) -> list[CheckMessage]:
+    """Refuse an allowlist with an entry that says nothing: no destination could be dialled."""
+    try:
+        EgressPolicy(tuple(settings.EGRESS_ALLOW))
+    except ValueError as error:
+        return [Error(str(error), id="hub.E012")]
+    return []
 
 
 def _is_wide(entry: str) -> bool:
@@ -124,6 +135,9 @@ def aws_identity_is_whole(**_: Any) -> list[CheckMessage]:
         found.append(
             Error(f"The hub's user at AWS lacks {', '.join(missing)}.", hint="Set all three or none.", id="hub.E006")
         )
+    if settings.HUB_AWS_ARN and not settings.HUB_AWS_ARN.startswith("arn:"):
+        hint = "Such as arn:aws:iam::123456789012:user/terra-hub."
+        found.append(Error("HUB_AWS_ARN is no ARN.", hint=hint, id="hub.E006"))
     if settings.HUB_AWS_AMBIENT not in ("", "allowed"):
         hint = "Set it to allowed, or unset it."
         found.append(Error(f"HUB_AWS_AMBIENT is {settings.HUB_AWS_AMBIENT!r}.", hint=hint, id="hub.E007"))

@@ -1,8 +1,14 @@
 """How the hub opens its own database: SQLite or PostgreSQL, from one URL."""
 
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import environ
+
+from terra_hub.environment import BadSetting
+
+EXAMPLE = "postgres://hub:password@db.example.com:5432/hub"
+_ENCODE = "Percent-encode what a password has of / : @ # ? % (such as %23 for #)."
 
 # WAL lets the worker read while the server writes; FULL makes a commit survive a power cut,
 # which a 2XX promises. https://www.sqlite.org/pragma.html#pragma_synchronous
@@ -14,14 +20,37 @@ SQLITE_PRAGMAS = (
 
 
 def database_settings(url: str, pool_size: int) -> dict[str, Any]:
-    """Return Django's settings of the database at ``url``; refuse what the hub cannot use."""
+    """Return Django's settings of the database at ``url``; raise ``BadSetting``, without a word of the URL."""
+    if problem := _problem(url):
+        raise BadSetting("DATABASE_URL", problem, EXAMPLE)
     settings: dict[str, Any] = dict(environ.Env.db_url_config(url))
-    engine = settings["ENGINE"]
-    if engine == "django.db.backends.sqlite3":
+    if url.startswith("sqlite:"):
         return settings | {"OPTIONS": _sqlite_options()}
-    if engine == "django.db.backends.postgresql":
-        return settings | {"OPTIONS": settings.get("OPTIONS", {}) | _postgres_options(pool_size)}
-    raise ValueError(f"DATABASE_URL names {engine}; the hub runs on sqlite:///path and postgres://host/name.")
+    return settings | {"OPTIONS": settings.get("OPTIONS", {}) | _postgres_options(pool_size)}
+
+
+def _problem(url: str) -> str:
+    if not url.startswith(("sqlite://", "postgres://", "postgresql://")):
+        return "does not begin with postgres:// or sqlite:///, the two that the hub runs on."
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # reading it judges it
+    except ValueError:
+        return f"has a malformed host or port. {_ENCODE}"
+    return _sqlite_problem(url) if parts.scheme == "sqlite" else _postgres_problem(parts)
+
+
+def _sqlite_problem(url: str) -> str:
+    path = url.removeprefix("sqlite://")
+    if path.startswith("/") and path != "/":
+        return ""
+    return "names no file: write sqlite:// and the path, which begins with a slash."
+
+
+def _postgres_problem(parts: SplitResult) -> str:
+    if parts.fragment or "#" in parts.geturl():
+        return f"has a # in it. {_ENCODE}"
+    return "" if parts.path.strip("/") else "names no database after the host."
 
 
 def _sqlite_options() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Nothing of Django is imported before the environment is complete.
 """
 
+import importlib
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ def _problem() -> str:
     """Read the settings; return what is wrong with them, or ``""``."""
     if not os.environ.get("SECRET_KEY") and not os.environ.get("SECRET_KEY_FILE"):
         return _UNSET
+    if problem := settings_problem():
+        return problem
     import django
     from django.core.exceptions import ImproperlyConfigured
 
@@ -52,6 +55,17 @@ def _problem() -> str:
         django.setup()
     except (ImproperlyConfigured, OSError) as error:
         return f"The hub's settings cannot be read: {error}"
+    return ""
+
+
+def settings_problem() -> str:
+    """Return what is wrong with a setting, in one line, or ``""``: no process need begin with a traceback of it."""
+    from terra_hub.environment import BadSetting
+
+    try:
+        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    except BadSetting as problem:
+        return str(problem)
     return ""
 
 

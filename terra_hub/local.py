@@ -16,7 +16,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from terra_hub.entry import ENVIRONMENT_FILE
+from terra_hub.entry import ENVIRONMENT_FILE, settings_problem
+from terra_hub.environment import BadSetting, Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 RUN_DIR = BASE_DIR / ".run"
@@ -30,7 +31,12 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
         raise SystemExit(f"usage: python -m terra_hub.local {'|'.join(commands)}")
-    made = prepare_environment()
+    try:
+        made = prepare_environment()
+    except BadSetting as problem:
+        raise SystemExit(str(problem)) from problem
+    if wrong := settings_problem():
+        raise SystemExit(wrong)
     import django
 
     django.setup()
@@ -50,7 +56,7 @@ def prepare_environment() -> dict[str, str]:
 
     Return what was set here: what was set before is not among it.
     """
-    port = os.environ.setdefault("PORT", "8000")
+    port = os.environ["PORT"] = str(Environment().whole("PORT", 8000, least=1))
     local = _local_keys() | {
         "DJANGO_SETTINGS_MODULE": "terra_hub.settings",
         "DATABASE_URL": f"sqlite:///{RUN_DIR / 'hub.sqlite3'}",

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from django.views.debug import SafeExceptionReporterFilter
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -7,90 +7,90 @@ holds the value). README.md has the table of every variable.
 from pathlib import Path
 from typing import Any
 
-import environ
-
 from terra_hub.api_about import ABOUT, TAGS
 from terra_hub.databases import database_settings
-from terra_hub.logs import logging_settings
+from terra_hub.environment import Environment
+from terra_hub.logs import LEVELS, logging_settings
 from terra_hub.look import unfold_settings
 from terra_hub.notify import email_settings
-from terra_hub.payload_store import file_store, gcs_store, payload_storage, s3_store
+from terra_hub.payload_store import STORES, file_store, gcs_store, payload_storage, s3_store
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+env = Environment()
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000").rstrip("/")
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
+DEBUG = env.switch("DEBUG", default=False)
+SECRET_KEY = env.text("SECRET_KEY", default="")
+_LOCAL_URL = "http://localhost:8000"
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+PUBLIC_URL = env.url("PUBLIC_URL", default=_LOCAL_URL, example="https://hub.example.com").rstrip("/") or _LOCAL_URL
+CSRF_TRUSTED_ORIGINS = env.listed("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
 
 # --- the hub's own settings -------------------------------------------------
 # "key id:base64 of 32 bytes", comma-separated; the first one seals, all of them open.
-CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
-EGRESS_ALLOW = env.list("EGRESS_ALLOW", default=[])
-TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
-MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=64 * 1024 * 1024)
-INLINE_BODY_BYTES = env.int("INLINE_BODY_BYTES", default=64 * 1024)
-QUARANTINE_ROWS_PER_SOURCE = env.int("QUARANTINE_ROWS_PER_SOURCE", default=10_000)
-QUARANTINE_BODY_BYTES = env.int("QUARANTINE_BODY_BYTES", default=64 * 1024)
+CREDENTIAL_KEYS = env.listed("CREDENTIAL_KEYS", default=[])
+EGRESS_ALLOW = env.listed("EGRESS_ALLOW", default=[])
+TRUSTED_PROXY_COUNT = env.whole("TRUSTED_PROXY_COUNT", default=0)
+MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", default=64 * 1024 * 1024, least=1)
+INLINE_BODY_BYTES = env.whole("INLINE_BODY_BYTES", default=64 * 1024)
+QUARANTINE_ROWS_PER_SOURCE = env.whole("QUARANTINE_ROWS_PER_SOURCE", default=10_000)
+QUARANTINE_BODY_BYTES = env.whole("QUARANTINE_BODY_BYTES", default=64 * 1024)
 # Days that are kept, 0 for ever: docs/retention.md.
-RETENTION_PAYLOAD_DAYS = env.int("RETENTION_PAYLOAD_DAYS", default=30)
-RETENTION_SNAPSHOT_DAYS = env.int("RETENTION_SNAPSHOT_DAYS", default=7)
-RETENTION_ATTEMPT_DAYS = env.int("RETENTION_ATTEMPT_DAYS", default=400)
-RETENTION_EVENT_DAYS = env.int("RETENTION_EVENT_DAYS", default=400)
-RETENTION_QUARANTINE_DAYS = env.int("RETENTION_QUARANTINE_DAYS", default=7)
-RETENTION_SWEEP = env.str("RETENTION_SWEEP", default="on")
-BODY_TIMEOUT_SECONDS = env.float("BODY_TIMEOUT_SECONDS", default=60.0)
+RETENTION_PAYLOAD_DAYS = env.whole("RETENTION_PAYLOAD_DAYS", default=30)
+RETENTION_SNAPSHOT_DAYS = env.whole("RETENTION_SNAPSHOT_DAYS", default=7)
+RETENTION_ATTEMPT_DAYS = env.whole("RETENTION_ATTEMPT_DAYS", default=400)
+RETENTION_EVENT_DAYS = env.whole("RETENTION_EVENT_DAYS", default=400)
+RETENTION_QUARANTINE_DAYS = env.whole("RETENTION_QUARANTINE_DAYS", default=7)
+RETENTION_SWEEP = env.choice("RETENTION_SWEEP", "on", ("on", "off", "all"))
+BODY_TIMEOUT_SECONDS = env.number("BODY_TIMEOUT_SECONDS", default=60.0)
 # Of bodies that are being read at once, in one web process: so many bytes, then 503.
-HELD_BODY_BYTES = env.int("HELD_BODY_BYTES", default=512 * 1024 * 1024)
-COMMIT_TIMEOUT_SECONDS = env.float("COMMIT_TIMEOUT_SECONDS", default=10.0)
+HELD_BODY_BYTES = env.whole("HELD_BODY_BYTES", default=512 * 1024 * 1024, least=1)
+COMMIT_TIMEOUT_SECONDS = env.number("COMMIT_TIMEOUT_SECONDS", default=10.0)
 # Requests that are committed together at most; 1: a commit for each request, which benchmarks compare with.
-GROUP_COMMIT_MAX = max(1, env.int("GROUP_COMMIT_MAX", default=256))
-WORKER_LANES = env.int("WORKER_LANES", default=64)
-CLAIM_LEASE_SECONDS = env.int("CLAIM_LEASE_SECONDS", default=60)
-SHUTDOWN_GRACE_SECONDS = env.int("SHUTDOWN_GRACE_SECONDS", default=30)
-PAYLOAD_DIR = env.str("PAYLOAD_DIR", default=str(BASE_DIR / ".run" / "payloads"))
-PAYLOAD_STORE = env.str("PAYLOAD_STORE", default="file")
+GROUP_COMMIT_MAX = env.whole("GROUP_COMMIT_MAX", default=256, least=1)
+WORKER_LANES = env.whole("WORKER_LANES", default=64, least=1)
+CLAIM_LEASE_SECONDS = env.whole("CLAIM_LEASE_SECONDS", default=60, least=1)
+SHUTDOWN_GRACE_SECONDS = env.whole("SHUTDOWN_GRACE_SECONDS", default=30)
+PAYLOAD_DIR = env.text("PAYLOAD_DIR", default=str(BASE_DIR / ".run" / "payloads"))
+PAYLOAD_STORE = env.choice("PAYLOAD_STORE", "file", STORES)
 # Payload links then lead on to short-lived links of S3 or GCS. Not by default: readers would need a way to
 # the store, and its links cannot be revoked.
-PAYLOAD_REDIRECT = env.bool("PAYLOAD_REDIRECT", default=False)
-PAYLOAD_S3_BUCKET = env.str("PAYLOAD_S3_BUCKET", default="")
-PAYLOAD_S3_PREFIX = env.str("PAYLOAD_S3_PREFIX", default="")
-PAYLOAD_S3_REGION = env.str("PAYLOAD_S3_REGION", default="")
-PAYLOAD_S3_ENDPOINT = env.str("PAYLOAD_S3_ENDPOINT", default="")
-PAYLOAD_S3_ACCESS_KEY_ID = env.str("PAYLOAD_S3_ACCESS_KEY_ID", default="")
-PAYLOAD_S3_SECRET_ACCESS_KEY = env.str("PAYLOAD_S3_SECRET_ACCESS_KEY", default="")
-PAYLOAD_GCS_BUCKET = env.str("PAYLOAD_GCS_BUCKET", default="")
-PAYLOAD_GCS_PREFIX = env.str("PAYLOAD_GCS_PREFIX", default="")
-PAYLOAD_GCS_KEY = env.str("PAYLOAD_GCS_KEY", default="")
-PAYLOAD_GCS_ENDPOINT = env.str("PAYLOAD_GCS_ENDPOINT", default="")
+PAYLOAD_REDIRECT = env.switch("PAYLOAD_REDIRECT", default=False)
+PAYLOAD_S3_BUCKET = env.text("PAYLOAD_S3_BUCKET", default="")
+PAYLOAD_S3_PREFIX = env.text("PAYLOAD_S3_PREFIX", default="")
+PAYLOAD_S3_REGION = env.text("PAYLOAD_S3_REGION", default="")
+PAYLOAD_S3_ENDPOINT = env.url("PAYLOAD_S3_ENDPOINT", default="")
+PAYLOAD_S3_ACCESS_KEY_ID = env.text("PAYLOAD_S3_ACCESS_KEY_ID", default="")
+PAYLOAD_S3_SECRET_ACCESS_KEY = env.text("PAYLOAD_S3_SECRET_ACCESS_KEY", default="")
+PAYLOAD_GCS_BUCKET = env.text("PAYLOAD_GCS_BUCKET", default="")
+PAYLOAD_GCS_PREFIX = env.text("PAYLOAD_GCS_PREFIX", default="")
+PAYLOAD_GCS_KEY = env.text("PAYLOAD_GCS_KEY", default="")
+PAYLOAD_GCS_ENDPOINT = env.url("PAYLOAD_GCS_ENDPOINT", default="")
 # Hours after a deauth (or access_revoked) in which a person is erased from the hub; 0: never.
-ERASE_AFTER_DEAUTH_HOURS = max(0.0, float(env.str("ERASE_AFTER_DEAUTH_HOURS", default="") or 0))
+ERASE_AFTER_DEAUTH_HOURS = env.number("ERASE_AFTER_DEAUTH_HOURS", default=0.0)
 # Multiplies every wait of every retry schedule; only tests set it below 1.
-RETRY_TIME_SCALE = env.float("RETRY_TIME_SCALE", default=1.0)
+RETRY_TIME_SCALE = env.number("RETRY_TIME_SCALE", default=1.0)
 # The hub's own identity at AWS, for destinations that use a role or this identity itself.
-HUB_AWS_ARN = env.str("HUB_AWS_ARN", default="")
-HUB_AWS_ACCESS_KEY_ID = env.str("HUB_AWS_ACCESS_KEY_ID", default="")
-HUB_AWS_SECRET_ACCESS_KEY = env.str("HUB_AWS_SECRET_ACCESS_KEY", default="")
-HUB_AWS_AMBIENT = env.str("HUB_AWS_AMBIENT", default="")
-HUB_AWS_STS_ENDPOINT = env.str("HUB_AWS_STS_ENDPOINT", default="")
+HUB_AWS_ARN = env.text("HUB_AWS_ARN", default="")
+HUB_AWS_ACCESS_KEY_ID = env.text("HUB_AWS_ACCESS_KEY_ID", default="")
+HUB_AWS_SECRET_ACCESS_KEY = env.text("HUB_AWS_SECRET_ACCESS_KEY", default="")
+HUB_AWS_AMBIENT = env.text("HUB_AWS_AMBIENT", default="")
+HUB_AWS_STS_ENDPOINT = env.url("HUB_AWS_STS_ENDPOINT", default="")
 # Test servers that stand in for Google's own; refused by check --deploy.
-GCS_ENDPOINT = env.str("GCS_ENDPOINT", default="")
-GCS_TOKEN_ENDPOINT = env.str("GCS_TOKEN_ENDPOINT", default="")
+GCS_ENDPOINT = env.url("GCS_ENDPOINT", default="")
+GCS_TOKEN_ENDPOINT = env.url("GCS_TOKEN_ENDPOINT", default="")
 # The API also takes user name and password, through django-axes; else the admin's session only.
-API_BASIC_AUTH = env.bool("API_BASIC_AUTH", default=False)
+API_BASIC_AUTH = env.switch("API_BASIC_AUTH", default=False)
 # Of one user, one key, or one address without either, in each web process; 0: no limit.
-API_RATE_PER_MINUTE = env.int("API_RATE_PER_MINUTE", default=600)
-API_WRONG_KEYS_PER_MINUTE = env.int("API_WRONG_KEYS_PER_MINUTE", default=30)
+API_RATE_PER_MINUTE = env.whole("API_RATE_PER_MINUTE", default=600)
+API_WRONG_KEYS_PER_MINUTE = env.whole("API_WRONG_KEYS_PER_MINUTE", default=30)
 # The channels that notices about destinations leave by: docs/notices.md.
-EMAIL_URL = env.str("EMAIL_URL", default="")
-NOTIFY_EMAIL_TO = env.list("NOTIFY_EMAIL_TO", default=[])
-NOTIFY_EMAIL_FROM = env.str("NOTIFY_EMAIL_FROM", default="")
-NOTIFY_WEBHOOK_URL = env.str("NOTIFY_WEBHOOK_URL", default="")
+EMAIL_URL = env.text("EMAIL_URL", default="")
+NOTIFY_EMAIL_TO = env.listed("NOTIFY_EMAIL_TO", default=[])
+NOTIFY_EMAIL_FROM = env.text("NOTIFY_EMAIL_FROM", default="")
+NOTIFY_WEBHOOK_URL = env.text("NOTIFY_WEBHOOK_URL", default="")
 globals().update(email_settings(EMAIL_URL))
 # Shows the built-in echo page, for demonstrations; off in production.
-DEMO_ECHO = env.bool("DEMO_ECHO", default=False)
+DEMO_ECHO = env.switch("DEMO_ECHO", default=False)
 
 # --- Django -----------------------------------------------------------------
 INSTALLED_APPS = [
@@ -145,8 +145,8 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 DATABASES = {
     "default": database_settings(
-        env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR / '.run' / 'hub.sqlite3'}"),
-        pool_size=env.int("DATABASE_POOL_SIZE", default=16),
+        env.text("DATABASE_URL", default=f"sqlite:///{BASE_DIR / '.run' / 'hub.sqlite3'}"),
+        pool_size=env.whole("DATABASE_POOL_SIZE", default=16, least=1),
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -170,7 +170,7 @@ STORAGES = {
     ),
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / "static"))
+STATIC_ROOT = env.text("STATIC_ROOT", default=str(BASE_DIR / "static"))
 # Files that were collected are compressed; those of the packages are not, and would win over them.
 WHITENOISE_USE_FINDERS = not (Path(STATIC_ROOT) / "hub").is_dir()
 USE_TZ = True
@@ -205,9 +205,9 @@ CSRF_COOKIE_SECURE = _HTTPS
 CSRF_FAILURE_VIEW = "terra_hub.errors.csrf_failure"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
+SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=_HTTPS)
 SECURE_REDIRECT_EXEMPT = [r"^readyz$"]
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
+SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
 SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
@@ -258,5 +258,5 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 LOGGING_CONFIG = None
-LOGGING = logging_settings(level=env.str("LOG_LEVEL", default="INFO"))
+LOGGING = logging_settings(level=env.choice("LOG_LEVEL", "INFO", LEVELS))
 UNFOLD = unfold_settings()

@@ -102,3 +102,8 @@ def listed(page: Page, objects: Mapping[str, Any]) -> set[str]:
 def page_of(obj: Any) -> str:
     """Return the address of an object's page."""
     return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
+
+
+def at_field(page: Page, name: str) -> str:
+    """Return the source of a page from one field's input to the next field's label."""
+    return page.source.partition(f'name="{name}"')[2].partition("<label")[0]

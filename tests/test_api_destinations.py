@@ -257,7 +257,7 @@ def test_no_credential_of_any_type_comes_back_anywhere(
     said = []
     for kind, body in [(kind, body) for kind in adapter_classes() for body in bodies if body["type"] == kind.type]:
         names = [field.name for field in spec_fields(kind.credentials_spec)]
-        body["credentials"] = {name: f"{CANARY}-{name}" for name in names}
+        body["credentials"] = {name: _spelled(name, f"{CANARY}-{name}") for name in names}
         said += _everything_said_about(api, body)
 
     said += [str(row) for row in Destination.history.values_list()]
@@ -291,7 +291,12 @@ def _everything_said_about(api: Api, body: dict[str, Any]) -> list[str]:
 
 
 def _each(body: dict[str, Any], value: Any) -> dict[str, Any]:
-    return dict.fromkeys(body["credentials"], value)
+    return {name: _spelled(name, value) for name in body["credentials"]}
+
+
+def _spelled(name: str, value: Any) -> Any:
+    """Return a value in the form that a field takes."""
+    return f"X-{name}: {value}" if name in ("secret_headers", "secret_query") and isinstance(value, str) else value
 
 
 def test_one_destination_whose_credentials_do_not_open_hides_no_other(api: Api, settings: LazySettings) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from destinations.models import Destination
-from tests.admin_support import DESTINATIONS, Page, Person, page_of
+from tests.admin_support import DESTINATIONS, Page, Person, at_field, page_of
 from tests.api_support import CANARY, Api, make_destination, make_event, messages
 from tests.test_admin_destinations import HOOK as FORM
 from webhooks.admin.lookups import MOST_TYPES
@@ -30,11 +30,6 @@ def api() -> Api:
 @pytest.fixture
 def ana() -> Person:
     return Person()
-
-
-def at_field(page: Page, name: str) -> str:
-    """Return the source of a page from one field's input to the next field's label."""
-    return page.source.partition(f'name="{name}"')[2].partition("<label")[0]
 
 
 def boxes(page: Page) -> list[str | None]:

@@ -108,13 +108,14 @@ def dump() -> bytes:
 
 
 def test_no_credential_lies_in_the_database_or_shows_in_a_log(transactional_db: None, tmp_path: Path) -> None:
-    canaries = [f"canary{os.urandom(12).hex()}" for _ in range(4)]
+    canaries = [f"canary{os.urandom(12).hex()}" for _ in range(6)]
     with Sink() as sink, own_hub(tmp_path, LOG_LEVEL="DEBUG") as hub:
-        sink.behave("/fail", status=500, body="no")
+        sink.behave("/fail", status=500, body=f"no: {' '.join(canaries[3:])}")
         add_signing_secret(hub.source, canaries[0])
         add_signing_secret(hub.source, canaries[1])
         for path, secret in (("/ok", canaries[2]), ("/fail", canaries[3])):
-            hub.webhook(sink.url(path), path, credentials={"signing_secret": secret})
+            more = {"secret_headers": {"X-Api-Key": canaries[4]}, "secret_query": {"key": canaries[5]}}
+            hub.webhook(sink.url(path), path, credentials={"signing_secret": secret, **more})
         worker = hub.worker(LOG_LEVEL="DEBUG")
         assert hub.post(BODY, {"terra-signature": signature(BODY, canaries[1])}).status == 200
         assert hub.post(BODY, {"terra-signature": signature(BODY, "wrong-secret")}).status == 400

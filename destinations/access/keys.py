@@ -44,10 +44,11 @@ def make_key(
     make another one and revoke the first when nothing uses it any more.
     """
     scopes, sources = list(dict.fromkeys(scopes)), list(dict.fromkeys(sources))
+    refuse_beyond(by, sources)  # first: whether there is a source elsewhere is told to nobody who is limited
     errors = _problems(name, scopes, sources, expires_at)
     if errors:
         raise Refused(errors)
-    _refuse_more_than_own(scopes, sources, expires_at, by)
+    _refuse_more_than_own(scopes, expires_at, by)
     text = START + _random(_ID_LENGTH) + "_" + _random(_SECRET_LENGTH)
     row = ApiKey(
         name=name.strip(), prefix=text[: len(START) + _ID_LENGTH], digest=digest_of(text), scopes=scopes,
@@ -122,13 +123,12 @@ def _problems(name: str, scopes: list[str], sources: list[str], expires_at: date
     return errors | settings_errors({"sources": sources})
 
 
-def _refuse_more_than_own(scopes: list[str], sources: list[str], expires_at: datetime | None, by: Any) -> None:
+def _refuse_more_than_own(scopes: list[str], expires_at: datetime | None, by: Any) -> None:
     """Raise ``Refused`` where a key would have what who makes it has not."""
     lacking = [scope for scope in scopes if by is not None and not by.has_perms(permissions_of([scope]))]
     if lacking:
         text = f"You cannot hand out what you may not do: {'; '.join(map(words_of, lacking))} ({', '.join(lacking)})."
         raise Refused({"scopes": [text]}, code="beyond_scopes", hint="Leave these scopes out.")
-    refuse_beyond(by, sources)
     ends = by.key.expires_at if isinstance(by, KeyActor) else None
     if ends and (expires_at is None or expires_at > ends):
         text = f"The key that makes it expires at {ends.isoformat()}: name a moment before that."

@@ -259,6 +259,11 @@ class Adapter(ABC, Generic[ConfigT, CredentialsT]):
         """Return what is wrong with a config, per field, beyond what its options say."""
         return {}
 
+    @classmethod
+    def validate_credentials(cls, config: ConfigT, credentials: CredentialsT) -> Mapping[str, str]:
+        """Return which credentials do not fit a config, per field, beyond what their options say."""
+        return {}
+
     def erase(self, person: Person, messages: Iterable[Message]) -> Erased:
         """Remove what was delivered of a person; doing it again finds nothing. Only where ``erases`` is true.
 

@@ -4,9 +4,10 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
+from urllib.parse import unquote, unquote_plus
 
 from destinations.adapters.base import (
     Adapter,
@@ -30,9 +31,11 @@ from destinations.adapters.webhook_config import (
     PUSH,
     WebhookConfig,
     WebhookCredentials,
+    credential_problems,
     problems,
 )
 from destinations.adapters.webhook_results import error_result, result_of, snapshot
+from destinations.adapters.webhook_sealed import stored_pairs, with_query
 from destinations.adapters.webhook_setup import setup_text
 from destinations.egress import EgressPolicy
 from destinations.hosts import EgressRefused, parse_url
@@ -51,7 +54,7 @@ HANDED_ON = {
     "dev-id": "dev-id",
 }
 # Header names, and parts of a URL's query, whose values are taken for secrets.
-_SENSITIVE = re.compile(r"auth|key|token|secret|passw|cookie|session", re.IGNORECASE)
+_SENSITIVE = re.compile(r"auth|key|token|secret|passw|pwd|cookie|session|cred|jwt|sig", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_WORD = 7  # longer values in a URL's query are taken for secrets, too
 
@@ -79,10 +82,11 @@ class WebhookAdapter(Adapter[WebhookConfig, WebhookCredentials]):
         """Keep the set-up; open no connection yet."""
         super().__init__(config, credentials, limits, policy)
         self._signer = Signer(credentials)
-        secret = _authorization(config, credentials)
+        secret = stored_pairs(credentials.secret_headers) | _authorization(config, credentials)
         self._fixed = [f"{name}: {value}" for name, value in {**_CONSTANT, **config.headers, **secret}.items()]
         self._shown_fixed = {**_CONSTANT, **_shown(config.headers), **dict.fromkeys(secret, MASK)}
-        self._shown_url = masked_url(config.url)
+        self._url = with_query(config.url, stored_pairs(credentials.secret_query))
+        self._shown_url = masked_url(self._url)
         self._scrubber = Scrubber(_secrets_of(config, credentials, secret))
         self._unusable = _unusable(config, credentials)
         self._client: HttpClient | None = None
@@ -126,6 +130,11 @@ class WebhookAdapter(Adapter[WebhookConfig, WebhookCredentials]):
         """Refuse URLs that are ambiguous, and headers that would break or forge a request."""
         return dict(problems(config))
 
+    @classmethod
+    def validate_credentials(cls, config: WebhookConfig, credentials: WebhookCredentials) -> Mapping[str, str]:
+        """Refuse a header that would be sent twice."""
+        return dict(credential_problems(config, credentials))
+
     def close(self) -> None:
         """Close the connections."""
         if self._client:
@@ -144,7 +153,7 @@ class WebhookAdapter(Adapter[WebhookConfig, WebhookCredentials]):
                 headers[as_spelled] = _CONTROL.sub(" ", value)
         lines = self._fixed + [f"{name}: {value}" for name, value in headers.items()]
         tag = message, headers
-        return HttpRequest("POST", self.config.url, lines, body, self.limits.timeout_s, self.config.ca_certificate, tag)
+        return HttpRequest("POST", self._url, lines, body, self.limits.timeout_s, self.config.ca_certificate, tag)
 
     def _result(self, request: HttpRequest, answer: HttpResponse | HttpError) -> Result:
         shown = {"method": "POST", "url": self._shown_url, "headers": {**self._shown_fixed, **request.tag[1]}}
@@ -245,11 +254,19 @@ def _secrets_of(config: WebhookConfig, credentials: WebhookCredentials, sent: Ma
         credentials.token,
     )
     yield from (value.rpartition(" ")[2] for value in sent.values())
+    yield from stored_pairs(credentials.secret_headers).values()
+    yield from _as_sent(stored_pairs(credentials.secret_query).values())
     yield from (value for name, value in config.headers.items() if _SENSITIVE.search(name))
     for pair in config.url.partition("?")[2].split("&"):
         name, _, value = pair.rpartition("=")
         if len(value) > _LONGEST_WORD or _SENSITIVE.search(name):
             yield value
+
+
+def _as_sent(values: Iterable[str]) -> Iterator[str]:
+    """Yield values of a URL's query as they are in it, and as a receiver reads them."""
+    for value in values:
+        yield from (value, unquote(value), unquote_plus(value))
 
 
 def _unusable(config: WebhookConfig, credentials: WebhookCredentials) -> Result | None:

@@ -4,6 +4,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from destinations.adapters.webhook_sealed import (
+    HEADER_TEXT,
+    MAX_TEXT,
+    credentials_in_query,
+    header_name_problem,
+    header_names,
+    headers_read,
+    is_credential,
+    query_names,
+    query_read,
+    stored_pairs,
+)
 from destinations.hosts import EgressRefused, parse_url
 from destinations.pem import EXAMPLE, MALFORMED, is_pem
 from destinations.specs import OnlyIf, option
@@ -12,20 +24,8 @@ PUSH, PING = "push", "ping"
 NONE, BASIC, BEARER, HEADER = "none", "basic", "bearer", "header"
 MAX_HEADERS = 32
 
-# Names by https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2; values without control characters.
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_TEXT = r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?"
-_VALUE = re.compile(_TEXT)
+_VALUE = re.compile(HEADER_TEXT)
 MAX_VALUE = 2048
-# Made by the hub, or by its HTTP client for the connection.
-_TAKEN = frozenset(
-    {
-        "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "dev-id", "expect",
-        "host", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade", "user-agent",
-    }
-)  # fmt: skip
-_TAKEN_PREFIXES = ("terra-", "x-terra-", "webhook-", "proxy-")
-_SEALED_INSTEAD = frozenset({"authorization", "cookie"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class WebhookConfig:
         "More headers",
         default={},
         placeholder="X-Environment: production",
-        help="Sent with each request. Not sealed: put keys and tokens into the authentication.",
+        help="Sent with each request, and shown to whoever may look. Keys and tokens go into the secret headers.",
         advanced=True,
     )
     ca_certificate: str = option(
@@ -115,10 +115,36 @@ class WebhookCredentials:
         tail=True,
         only_if=OnlyIf("auth", (BEARER, HEADER)),
         max_length=4096,
-        pattern=_TEXT,
+        pattern=HEADER_TEXT,
         expected="printable ASCII, without line breaks",
         placeholder="eyJ… or a key of the receiver's",
         help="What the receiver gave you, without “Bearer”. Stored sealed, and never shown again.",
+    )
+    secret_headers: str = option(
+        "Secret headers",
+        default="",
+        placeholder="X-Api-Key: the receiver's key",
+        secret=True,
+        multiline=True,
+        advanced=True,
+        max_length=MAX_TEXT,
+        reader=headers_read,
+        facts=header_names,
+        help="Sent with each request, one per line. Stored sealed: the names are shown, the values never. "
+        "What you type replaces all of them.",
+    )
+    secret_query: str = option(
+        "Secret query parameters",
+        default="",
+        placeholder="token: as it would stand in the URL",
+        secret=True,
+        multiline=True,
+        advanced=True,
+        max_length=MAX_TEXT,
+        reader=query_read,
+        facts=query_names,
+        help="Added to the URL, one per line, for receivers that look for their key there. Stored sealed, as the "
+        "secret headers are.",
     )
     # Set by a rotation: until this time (ISO 8601), requests carry a signature of both secrets.
     previous_signing_secret: str = ""
@@ -130,13 +156,11 @@ class WebhookCredentials:
 
 def problems(config: WebhookConfig) -> Iterator[tuple[str, str]]:
     """Yield (field, what to change) for everything that is wrong with ``config``."""
-    try:
-        parse_url(config.url)
-    except EgressRefused as refusal:
-        yield "url", f"{refusal.detail} {refusal.hint}".strip()
+    if problem := _url_problem(config.url):
+        yield "url", problem
     if ":" in config.username or not config.username.isprintable():
         yield "username", "Must not contain a colon or control characters: basic authentication cannot send them."
-    problem = _name_problem(config.auth_header) if config.auth == HEADER else ""
+    problem = header_name_problem(config.auth_header) if config.auth == HEADER else ""
     if problem:
         yield "auth_header", problem
     problem = _headers_problem(config)
@@ -144,6 +168,20 @@ def problems(config: WebhookConfig) -> Iterator[tuple[str, str]]:
         yield "headers", problem
     if config.ca_certificate.strip() and not is_pem(config.ca_certificate):
         yield "ca_certificate", MALFORMED
+
+
+def _url_problem(url: str) -> str:
+    try:
+        parse_url(url)
+    except EgressRefused as refusal:
+        return f"{refusal.detail} {refusal.hint}".strip()
+    named = ", ".join(dict.fromkeys(credentials_in_query(url)))
+    return (
+        f"What its query has under {named[:200]} looks like a credential, and would be stored in clear: "
+        "put it into Secret query parameters (credentials.secret_query)."
+        if named
+        else ""
+    )
 
 
 def _headers_problem(config: WebhookConfig) -> str:
@@ -159,17 +197,24 @@ def _headers_problem(config: WebhookConfig) -> str:
 
 
 def _header_problem(name: str, value: str) -> str:
-    if name.lower() in _SEALED_INSTEAD:
-        return f"{name} would be stored in clear: choose an authentication instead."
+    if problem := header_name_problem(name):
+        return problem
+    if is_credential(name):
+        return (
+            f"{name} looks like a credential, and would be stored in clear: put it into Secret headers "
+            "(credentials.secret_headers), or choose an authentication."
+        )
     if len(value) > MAX_VALUE or not _VALUE.fullmatch(value):
         return f"The value of {name!a} must be 1 to {MAX_VALUE} printable ASCII characters."
-    return _name_problem(name)
-
-
-def _name_problem(name: str) -> str:
-    lower = name.lower()
-    if not _NAME.fullmatch(name):
-        return f"{name!a} is not a header name: use letters, digits and hyphens."
-    if lower in _TAKEN or lower.startswith(_TAKEN_PREFIXES):
-        return f"{name} is set by the hub itself."
     return ""
+
+
+def credential_problems(config: WebhookConfig, credentials: WebhookCredentials) -> Iterator[tuple[str, str]]:
+    """Yield (field, what to change) for secret headers that something else of the set-up sends already."""
+    sent = {name.lower(): "the headers" for name in config.headers}
+    sent |= {"authorization": "the authentication"} if config.auth in (BASIC, BEARER) else {}
+    sent |= {config.auth_header.lower(): "the authentication"} if config.auth == HEADER else {}
+    for name in stored_pairs(credentials.secret_headers):
+        if name.lower() in sent:
+            yield "secret_headers", f"{name} is sent by {sent[name.lower()]} already: take it out of one of the two."
+            return

@@ -26,12 +26,17 @@ class TestWebhookContract(AdapterContract):
     @pytest.fixture
     def site(self, tls_sink: Sink) -> Site:
         tls_sink.clear()
-        tls_sink.behave("/denied", status=401, body=f"no: {CANARY}-token")
+        tls_sink.behave("/denied", status=401, body=f"no: {CANARY}-token {CANARY}-key {CANARY}-code")
         config = {"url": tls_sink.url(), "auth": "bearer", "ca_certificate": tls_sink.ca_pem}
         return Site(
             kind=WebhookAdapter,
             config=config,
-            credentials={"signing_secret": f"whsec-{CANARY}", "token": f"{CANARY}-token"},
+            credentials={
+                "signing_secret": f"whsec-{CANARY}",
+                "token": f"{CANARY}-token",
+                "secret_headers": json.dumps({"X-Api-Key": f"{CANARY}-key"}),
+                "secret_query": json.dumps({"code": f"{CANARY}-code"}),
+            },
             policy=LOCAL,
             read_back=lambda: [stored(got) for got in tls_sink.requests() if "x-terra-hub-test" not in got.headers],
             repeats_leave_one=False,

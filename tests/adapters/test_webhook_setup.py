@@ -75,6 +75,9 @@ BAD_CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"url": "ftp://a.example/"}, "url"),
     ({"url": "https://user:pw@a.example/"}, "url"),
     ({"url": "https://0x7f.1/"}, "url"),
+    ({"url": "https://a.example/?mode=1&api_key=abc"}, "url"),
+    ({"url": "https://a.example/?sig=abc#x"}, "url"),
+    ({"url": "https://a.example/?code=abc"}, "url"),
     ({"auth": "basic", "username": "a:b"}, "username"),
     ({"auth": "basic", "username": "a\x07b"}, "username"),
     ({"auth": "header", "auth_header": "terra-signature"}, "auth_header"),
@@ -84,7 +87,9 @@ BAD_CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"ca_certificate": "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----"}, "ca_certificate"),
     ({"ca_certificate": "hello"}, "ca_certificate"),
     *(({"headers": {name: "1"}}, "headers") for name in (
-        "Authorization", "Cookie", "Host", "content-length", "Content-Type", "Connection", "Transfer-Encoding", "TE",
+        "Authorization", "Cookie", "X-Api-Key", "apikey", "X-Auth", "X-Auth-Token", "Private-Token", "Client_Secret",
+        "X-Password", "X-Functions-Key", "X-Hub-Signature",
+        "Host", "content-length", "Content-Type", "Connection", "Transfer-Encoding", "TE",
         "Upgrade", "Proxy-Authorization", "Expect", "User-Agent", "terra-signature", "Terra-Reference", "dev-id",
         "X-Terra-Trace-Id", "webhook-id", "Webhook-Signature", "", "X Y", "X:Y", "X\r\nY", "Ü", "X-A\x00",
     )),
@@ -121,7 +126,7 @@ def test_what_the_chosen_authentication_needs_is_required(
         assert f"required where auth is {'bearer or header' if auth == 'bearer' else ''}" in text
 
 
-@pytest.mark.parametrize("name", ["X-A", "X_a", "x.a", "Accept", "X-Api-Key", "traceparent"])
+@pytest.mark.parametrize("name", ["X-A", "X_a", "x.a", "Accept", "traceparent", "X-Author", "X-Monkey"])
 def test_other_headers_are_fine(name: str) -> None:
     assert WebhookAdapter.validate(WebhookConfig("https://a.example/", headers={name: "a b; c"})) == {}
 
@@ -132,7 +137,9 @@ def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
 
 
 def test_the_hubs_own_fields_of_a_rotation_are_shown_to_nobody() -> None:
-    assert {field.name for field in spec_fields(WebhookCredentials)} == {"signing_secret", "password", "token"}
+    assert {field.name for field in spec_fields(WebhookCredentials)} == {
+        "signing_secret", "password", "token", "secret_headers", "secret_query",
+    }  # fmt: skip
     assert "previous_signing_secret" in problems_of(WebhookCredentials, {"previous_signing_secret": "x"})
     assert load(WebhookCredentials, {"previous_signing_secret": "x"}).previous_signing_secret == "x"
 

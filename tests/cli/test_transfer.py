@@ -26,7 +26,7 @@ LOGIN = {"host": "127.0.0.1", "database": "health", "username": "hub"}
 EVERY_TYPE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "webhook": (
         {"url": "http://127.0.0.1:18999/hook", "auth": "bearer", "headers": {"X-Team": "a: b # 'c'"}},
-        {"token": CANARY},
+        {"token": CANARY, "secret_headers": {"X-Api-Key": CANARY}, "secret_query": {"sig": CANARY}},
     ),
     "postgres": ({**LOGIN, "port": 5433}, {"password": CANARY}),
     "mysql": ({**LOGIN, "ca_certificate": Authority().pem.strip()}, {"password": CANARY}),
@@ -99,12 +99,12 @@ def test_every_type_comes_back_the_same_on_an_empty_hub(tmp_path: Path) -> None:
 def test_what_an_export_holds_in_clear_is_said_in_it_and_beside_it(tmp_path: Path) -> None:
     hook = "http://127.0.0.1:18999/hook"
     make_destination("plain")
-    make_destination("open", config={"url": f"{hook}?token=t0ken", "headers": {"X-Team-Key": "t3am"}})
+    make_destination("open", config={"url": f"{hook}?team=t3am", "headers": {"X-Team": "t3am"}})
 
     for manner in ([], ["--json"]):
         ran = hub("export", *manner)
         assert ran.err == (
-            "Warning: 'open': the headers X-Team-Key and the query string of its URL are exported in clear.\n"
+            "Warning: 'open': the headers X-Team and the query string of its URL are exported in clear.\n"
         )
     assert "a webhook's URL and headers\n# are config and stand here in clear." in hub("export").out
     assert hub("export", "--destination", "plain").err == ""

@@ -21,8 +21,10 @@ def secrets_of(*receivers: Receiver) -> list[str]:
 def _texts(held: Any) -> Iterator[str]:
     if isinstance(held, str):
         yield held
-    else:
+    elif "private_key" in held:
         yield from held["private_key"].splitlines()[1:-2]
+    else:
+        yield from held.values()
 
 
 def shown_in(worker: Process, secrets: Sequence[str]) -> list[str]:

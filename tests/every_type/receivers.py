@@ -103,7 +103,12 @@ class WebhookReceiver(Receiver):
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.config = {"url": sink.url("/hook"), "auth": "bearer"}
-        self.credentials = {"signing_secret": SECRET, "token": "canary-token-of-the-receiver"}
+        self.credentials = {
+            "signing_secret": SECRET,
+            "token": "canary-token-of-the-receiver",
+            "secret_headers": {"X-Api-Key": "canary-key-of-the-receiver"},
+            "secret_query": {"sig": "canary-signature-in-the-url"},
+        }
 
     def silent(self, nobody: Silence) -> Values:
         return {**self.config, "url": nobody.url}
@@ -122,6 +127,8 @@ class WebhookReceiver(Receiver):
             assert one.headers["content-type"] == "application/json"
             assert one.headers["terra-reference"] == REFERENCE
             assert one.headers["dev-id"] == DEV_ID
+            assert one.headers["x-api-key"] == self.credentials["secret_headers"]["X-Api-Key"]
+            assert b"/hook?sig=canary-signature-in-the-url " in one.head
             sent = by_id[one.headers["webhook-id"]]
             assert one.headers["x-terra-trace-id"] == sent.name
             assert one.headers["x-terra-ordering-timestamp"] == str(round(sent.made_at.timestamp() * 1000))

@@ -10,7 +10,6 @@ from django.core.checks import Tags, run_checks
 
 from destinations.egress import own_endpoints
 from terra_hub.checks import payloads_travel_by_tls
-from terra_hub.payload_store import payload_storage
 from tests.hub import ROOT, environment
 from tests.test_egress import hub_settings
 
@@ -70,8 +69,11 @@ def test_the_commands_refuse_to_start_with_a_store_that_is_not_complete() -> Non
 
 
 def test_a_store_that_the_hub_does_not_have_is_refused_in_words() -> None:
-    with pytest.raises(ValueError, match=r"PAYLOAD_STORE is 'azure'; .* one of: file, s3"):
-        payload_storage("azure", file={}, s3={})
+    ran = manage("check", PAYLOAD_STORE="azure")
+    assert (
+        ran.stderr
+        == "Error: PAYLOAD_STORE is 'azure', which is not one of file, s3, gcs. Example: PAYLOAD_STORE=file\n"
+    )
 
 
 def manage(command: str, **env: str) -> "subprocess.CompletedProcess[str]":

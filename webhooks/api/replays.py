@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from destinations.access.limits import refuse_beyond
 from destinations.apibase import ApiViewSet
 from webhooks.api.filters import ReplayFilter
 from webhooks.api.limits import refuse_replay_beyond, replays_of
@@ -21,10 +22,14 @@ from webhooks.api.replay_serializers import (
     estimate_in,
 )
 from webhooks.keeping import replays
+from webhooks.keeping.estimates import Estimate
 from webhooks.keeping.forecast import forecast
+from webhooks.keeping.selections import Selection
 from webhooks.models import Replay
 
 _CHANGE = ["webhooks.change_replay"]
+# Rate, count that was confirmed, what is selected, and how much that is.
+Judged = tuple[int | None, int | None, Selection, Estimate]
 
 
 @extend_schema_view(list=extend_schema(summary="List replays"), retrieve=extend_schema(summary="Show a replay"))
@@ -35,6 +40,7 @@ class ReplayViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet
     action_permissions: ClassVar[dict[str, list[str]]] = {"pause": _CHANGE, "resume": _CHANGE, "cancel": _CHANGE}
     own_trials = frozenset({"create"})  # a dry run reads, and writes nothing
     problems = (404, 410)
+    _ahead: "Judged | None" = None
 
     def get_queryset(self) -> QuerySet[Replay]:
         """Return every job that the caller may see."""
@@ -51,17 +57,27 @@ class ReplayViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet
     )
     def create(self, request: Request) -> Response:
         """Start it; a worker carries it on. With dry_run=true: say what it would be, start nothing, answer 200."""
+        rate, confirmed, selection, found = self._ahead or self._judged(request)
+        if self.dry_run:
+            shown = estimate_in(found, forecast(found, rate), timezone.now())
+            return Response(EstimateSerializer(shown).data)
+        row = replays.begin(selection, found, self.by.get_username(), rate, confirmed)
+        return Response(ReplayDetailSerializer(row).data, status=202)
+
+    def look_ahead(self, request: Request) -> None:
+        """Read what a replay would be before a transaction begins: over a large table that takes a while."""
+        if self.action == "create":
+            self._ahead = self._judged(request)
+
+    def _judged(self, request: Request) -> "Judged":
         asked = ReplayCreateSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         rate, confirmed = (asked.validated_data.get(name) for name in ("rate_per_s", "confirmed"))
+        if slug := asked.validated_data.get("source"):
+            refuse_beyond(self.by, [slug], "source")  # before it is looked for: it may be nobody's or somebody else's
         selection = asked.selection()
         refuse_replay_beyond(self.by, selection)
-        if self.dry_run:
-            _, found = replays.judged(selection, rate)
-            shown = estimate_in(found, forecast(found, rate), timezone.now())
-            return Response(EstimateSerializer(shown).data)
-        row = replays.start(selection, self.by.get_username(), rate, confirmed)
-        return Response(ReplayDetailSerializer(row).data, status=202)
+        return rate, confirmed, *replays.judged(selection, rate)
 
     @extend_schema(summary="Pause a replay", request=None, responses=ReplayDetailSerializer)
     @action(detail=True, methods=["post"])
