@@ -7,17 +7,16 @@ holds the value). README.md has the table of every variable.
 from pathlib import Path
 from typing import Any
 
-import environ
-
 from terra_hub.api_about import ABOUT, TAGS
 from terra_hub.databases import database_settings
+from terra_hub.environment import Environment
 from terra_hub.logs import logging_settings
 from terra_hub.look import unfold_settings
 from terra_hub.notify import email_settings
 from terra_hub.payload_store import file_store, gcs_store, payload_storage, s3_store
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+env = Environment()
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
