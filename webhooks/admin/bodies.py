@@ -18,7 +18,6 @@ from webhooks.keeping.payload_views import FETCHED, note_view, views_of
 
 SHOWN_BYTES = 256 * 1024
 PERMISSION = "webhooks.view_payload"
-_TICKETS = signing.TimestampSigner(salt="hub.payload-view")
 _TICKET_SECONDS = 900
 
 
@@ -31,6 +30,11 @@ class SeenAdmin(KeysetAdmin):
         return super().history_view(request, object_id, {"payload_views": views_of(key) if key else []})
 
 
+def _tickets() -> signing.TimestampSigner:
+    """Return what signs tickets, made when it is needed: ``generate_key`` runs before there is a SECRET_KEY."""
+    return signing.TimestampSigner(salt="hub.payload-view")
+
+
 def require_permission(request: HttpRequest) -> None:
     """Refuse those who may not see what events carry."""
     if not request.user.has_perm(PERMISSION):
@@ -39,13 +43,13 @@ def require_permission(request: HttpRequest) -> None:
 
 def ticket_of(request: HttpRequest, obj: Any) -> str:
     """Return what the page of a payload fetches its bytes with: that view is written down already."""
-    return _TICKETS.sign_object([request.user.pk, str(obj.pk)])
+    return _tickets().sign_object([request.user.pk, str(obj.pk)])
 
 
 def is_of_a_view(request: HttpRequest, obj: Any) -> bool:
     """Tell whether the bytes are asked for by a page that this person has just opened."""
     try:
-        held = _TICKETS.unsign_object(request.GET.get("view", ""), max_age=_TICKET_SECONDS)
+        held = _tickets().unsign_object(request.GET.get("view", ""), max_age=_TICKET_SECONDS)
     except signing.BadSignature:
         return False
     return bool(held == [request.user.pk, str(obj.pk)])

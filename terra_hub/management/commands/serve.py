@@ -23,6 +23,7 @@ from webhooks.durability import explain, unsafe_settings
 # Connections that one web process serves at once. A request that waits for its commit costs little.
 CONNECTIONS = 1024
 POLL_SECONDS = 0.2
+STOP_SECONDS = 5  # beyond SHUTDOWN_GRACE_SECONDS, for a process to end once its work is done
 log = structlog.get_logger(__name__)
 
 
@@ -117,7 +118,7 @@ def _wait(children: list["subprocess.Popen[bytes]"]) -> int:
 
 def _stop(children: list["subprocess.Popen[bytes]"]) -> None:
     """Ask every child to end, and end those that take longer than the grace time."""
-    deadline = time.monotonic() + settings.SHUTDOWN_GRACE_SECONDS + 5
+    deadline = time.monotonic() + settings.SHUTDOWN_GRACE_SECONDS + STOP_SECONDS
     for child in children:
         if child.poll() is None:
             child.terminate()
