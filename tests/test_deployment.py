@@ -123,9 +123,9 @@ def test_the_line_break_that_ends_a_file_is_no_part_of_its_value(
     monkeypatch.setenv("ALLOWED_HOSTS", "other.example.com")
     monkeypatch.setenv("ALLOWED_HOSTS_FILE", str(tmp_path / "hosts"))
     monkeypatch.setenv("API_BASIC_AUTH_FILE", str(tmp_path / "flag"))
-    assert Environment().list("ALLOWED_HOSTS") == ["hub.example.com", "localhost"]
-    assert Environment().bool("API_BASIC_AUTH") is True
-    assert Environment().str("PUBLIC_URL_OF_NOBODY", default="none") == "none"
+    assert Environment().listed("ALLOWED_HOSTS") == ["hub.example.com", "localhost"]
+    assert Environment().switch("API_BASIC_AUTH", default=False) is True
+    assert Environment().text("PUBLIC_URL_OF_NOBODY", "none") == "none"
 
 
 def test_a_key_can_be_made_before_there_is_any_setting() -> None:
