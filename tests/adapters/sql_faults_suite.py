@@ -69,7 +69,7 @@ class SqlFaults(SqlSuite):
         assert outcomes(adapter.deliver([sample("body")])) == [Outcome.DELIVERED]
 
     def test_a_server_that_falls_silent_is_left_at_the_deadline(self, proxy: FaultProxy, place: Place) -> None:
-        adapter = place.adapter(port=proxy.port, timeout_s=1)
+        adapter = place.adapter(port=proxy.port, timeout_s=3)
         assert outcomes(adapter.deliver([sample("body")])) == [Outcome.DELIVERED]
         proxy.fall_silent()
         for step in ("in a batch", "while connecting"):

@@ -143,7 +143,7 @@ class TestMysqlFaults(SqlFaults):
             "CREATE TRIGGER slow BEFORE INSERT ON terra_data_payloads FOR EACH ROW "
             "SET NEW.payload_url = CONCAT(NEW.payload_url, SLEEP(5))"
         )
-        patient = place.adapter(port=proxy.port, timeout_s=1)
+        patient = place.adapter(port=proxy.port, timeout_s=3)
         result = only(patient.deliver([sample("sleep")]))
         assert (result.outcome, result.code, result.effect) == (Outcome.RETRY, "timeout", Effect.FAILURE)
         place.run("DROP TRIGGER slow")

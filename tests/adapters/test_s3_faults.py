@@ -76,7 +76,7 @@ def test_connections_are_kept_and_one_that_broke_is_replaced(proxy: FaultProxy, 
 
 
 def test_a_store_that_falls_silent_is_left_at_the_deadline(proxy: FaultProxy, folder: Folder) -> None:
-    adapter = through(proxy, folder, limits=Limits(timeout_s=1))
+    adapter = through(proxy, folder, limits=Limits(timeout_s=3))
     assert adapter.deliver([event()])[0].outcome is Outcome.DELIVERED
     proxy.fall_silent()
     results = adapter.deliver([event(), event()])

@@ -67,7 +67,7 @@ def test_a_message_whose_answer_was_lost(proxy: FaultProxy, sqs: SqsServer, fifo
 
 def test_a_server_that_falls_silent_is_left_at_the_deadline(proxy: FaultProxy, sqs: SqsServer) -> None:
     queue = sqs.create_queue()
-    adapter = behind(proxy, sqs, queue, Limits(timeout_s=1))
+    adapter = behind(proxy, sqs, queue, Limits(timeout_s=3))
     assert only(adapter.deliver([event()])).outcome is Outcome.DELIVERED
     proxy.fall_silent()
     result = only(deliver(adapter))
