@@ -17,6 +17,6 @@ from webhooks.models.workers import Worker
 __all__ = [
     "DURATION_BOUNDS_MS", "HOUR_S", "ID_LENGTH", "KEY_LENGTH", "MINUTE_S", "NOTE_LENGTH", "REASONS", "SLUG",
     "TYPE_LENGTH", "Attempt", "AttemptOutcome", "DeliveredTally", "Delivery", "DeliveryStatus", "Erasure",
-    "ErasureStatus", "Event", "Payload", "PayloadView", "QuarantinedRequest", "ReceivedTally", "Replay", "ReplayKind", "ReplayStatus", "RetentionMark",
-    "Source", "SplitTally", "Tombstone", "TombstoneSalt", "Trigger", "UserLink", "Worker",
+    "ErasureStatus", "Event", "Payload", "PayloadView", "QuarantinedRequest", "ReceivedTally", "Replay",
+    "ReplayKind", "ReplayStatus", "RetentionMark", "Source", "SplitTally", "Tombstone", "TombstoneSalt", "Trigger", "UserLink", "Worker",
 ]  # fmt: skip
