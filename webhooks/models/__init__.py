@@ -18,5 +18,6 @@ __all__ = [
     "DURATION_BOUNDS_MS", "HOUR_S", "ID_LENGTH", "KEY_LENGTH", "MINUTE_S", "NOTE_LENGTH", "REASONS", "SLUG",
     "TYPE_LENGTH", "Attempt", "AttemptOutcome", "DeliveredTally", "Delivery", "DeliveryStatus", "Erasure",
     "ErasureStatus", "Event", "Payload", "PayloadView", "QuarantinedRequest", "ReceivedTally", "Replay",
-    "ReplayKind", "ReplayStatus", "RetentionMark", "Source", "SplitTally", "Tombstone", "TombstoneSalt", "Trigger", "UserLink", "Worker",
+    "ReplayKind", "ReplayStatus", "RetentionMark", "Source", "SplitTally", "Tombstone",
+    "TombstoneSalt", "Trigger", "UserLink", "Worker",
 ]  # fmt: skip
