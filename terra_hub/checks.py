@@ -2,9 +2,10 @@
 
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 
 from destinations.crypto import SealError, key_ring
 from destinations.egress import EgressPolicy
@@ -14,6 +15,7 @@ from webhooks.keeping.retention.lives import problems
 
 _SETTINGS = "README.md has the table of settings, docs/payloads.md what each store needs."
 COLLECT = "Run once for each version: python manage.py collectstatic --noinput"
+_AT_HOME = ("localhost", "127.0.0.1", "::1")
 _LOCAL = ("http://localhost", "http://127.0.0.1")
 SCHEDULE_HOURS = 28  # the default retry schedule with its jitter, rounded up: destinations.models
 _WIDEST = 8  # a prefix shorter than this opens a whole region of the address space
@@ -112,8 +114,12 @@ def the_news_of_a_deauth_goes_out(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def demo_is_off(**_: Any) -> list[CheckMessage]:
-    """Refuse the demonstration's echo page in production."""
-    return [Error("DEMO_ECHO is on.", hint="Unset DEMO_ECHO.", id="hub.E003")] if settings.DEMO_ECHO else []
+    """Refuse the demonstration's echo page where others reach the hub; at home, where ``make run`` has it, note it."""
+    if not settings.DEMO_ECHO:
+        return []
+    if urlsplit(settings.PUBLIC_URL).hostname in _AT_HOME:
+        return [Info("DEMO_ECHO is on, as in a demonstration.", hint="Unset DEMO_ECHO in production.", id="hub.I001")]
+    return [Error("DEMO_ECHO is on.", hint="Unset DEMO_ECHO.", id="hub.E003")]
 
 
 @register(Tags.staticfiles, deploy=True)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from tests.api_support import (
     make_user,
     messages,
 )
+from tests.cli.support import hub
 from tests.keys_support import api_of, client_of, new_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databaseless]
@@ -122,6 +123,45 @@ def test_a_key_that_expires_makes_none_that_lives_longer() -> None:
         problem = script.post("api-keys", {"name": "x", "scopes": ["keys:write"], "expires_at": wanted}, 403)
         assert problem["code"] == "beyond_expiry"
     script.post("api-keys", {"name": "x", "scopes": ["keys:write"], "expires_at": ends.isoformat()}, 201)
+
+
+def test_a_key_of_which_no_end_is_said_lives_for_ninety_days_and_never_longer_than_its_maker() -> None:
+    admin, body = Api(superuser=True), {"name": "x", "scopes": ["keys:write"]}
+    now = timezone.now()
+
+    said = admin.post("api-keys", body, 201)
+    never = admin.post("api-keys", {**body, "expires_at": None}, 201)
+    ends = now + timedelta(days=1)
+    short = api_of("keys:write", expires_at=ends).post("api-keys", body, 201)
+
+    assert abs(datetime.fromisoformat(said["expires_at"]) - now - timedelta(days=90)) < timedelta(hours=1)
+    assert never["expires_at"] is None
+    assert datetime.fromisoformat(short["expires_at"]) == ends
+
+
+@pytest.mark.parametrize(("made", "used", "ends", "warning"), [
+    (1, None, None, ""), (89, None, 15, ""), (89, 89, 400, ""), (200, 1, None, ""),
+    (1, 0, 13, "It ends in 12 days: make another one before."),
+    (91, None, None, "It was never used, and made 91 days ago: revoke it if nothing will."),
+    (400, 91, None, "It was last used 91 days ago: revoke it if nothing needs it."),
+    (400, 91, -1, ""),
+])  # fmt: skip
+def test_keys_that_end_soon_and_those_that_nothing_uses_are_warned_of(
+    made: int, used: int | None, ends: int | None, warning: str
+) -> None:
+    row, now = new_key(name="nightly").row, timezone.now()
+    moments = {"created_at": -made, "last_used_at": None if used is None else -used, "expires_at": ends}
+    ApiKey.objects.update(
+        **{name: days if days is None else now + timedelta(days=days) for name, days in moments.items()}
+    )
+
+    api = Api(superuser=True)
+    listed, page = hub("keys", "list", "--all"), Person().get("/admin/destinations/apikey/")
+    assert api.get(f"api-keys/{row.pk}")["warning"] == warning
+    assert ("Warning: nightly (hub_live_" in listed.err) is bool(warning)
+    assert warning in listed.err
+    assert ("Look" in page.text) is bool(warning)
+    assert warning in Person().look(row).text
 
 
 def test_a_limited_key_sees_and_makes_keys_within_its_own_sources_only() -> None:

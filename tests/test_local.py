@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,18 @@ def typed(folder: Path, *words: str, **env: str) -> "subprocess.CompletedProcess
 
 @pytest.fixture
 def running(folder: Path, tmp_path: Path) -> Iterator[int]:
-    """``make run``'s command in that folder; yields its port."""
+    """An empty hub of ``make run``'s; yields its port."""
+    with make_run(folder, tmp_path, DEMO="0") as port:
+        yield port
+
+
+@contextmanager
+def make_run(folder: Path, tmp_path: Path, **env: str) -> Iterator[int]:
+    """Run what ``make run`` runs, in that folder; yields its port."""
     port, log = free_port(), tmp_path / "run.log"
     with log.open("wb") as file:
         hub = subprocess.Popen(
-            [sys.executable, "-m", "terra_hub.local", "run"], cwd=folder, env=shell(PORT=str(port), DEMO="0"),
+            [sys.executable, "-m", "terra_hub.local", "run"], cwd=folder, env=shell(PORT=str(port), **env),
             stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     try:
@@ -81,6 +89,15 @@ def test_a_settings_file_that_is_not_there_is_told_in_one_line(folder: Path) -> 
     assert told.returncode == 5
     assert "/nowhere/key" in told.stderr
     assert told.stderr.count("\n") == 1
+
+
+def test_the_doctor_finds_nothing_to_fail_in_a_fresh_demonstration(folder: Path, tmp_path: Path) -> None:
+    with make_run(folder, tmp_path, DEMO="1"):
+        told = typed(folder, "manage.py", "hub", "doctor", "--json")
+        checks = {one["check"]: one for one in json.loads(told.stdout)["checks"]}
+        assert [one for one in checks.values() if one["level"] == "failed"] == []
+        assert told.returncode == 0
+        assert "DEMO_ECHO is on" in checks["settings"]["cause"]
 
 
 def test_beside_make_run_the_command_line_works_on_its_hub(folder: Path, running: int) -> None:

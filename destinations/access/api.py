@@ -8,7 +8,7 @@ from rest_framework import mixins
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from destinations.access.keys import make_key, revoke_key
+from destinations.access.keys import default_end, make_key, revoke_key
 from destinations.access.limits import keys_of
 from destinations.access.serializers import ApiKeyCreatedSerializer, ApiKeyCreateSerializer, ApiKeySerializer
 from destinations.apibase import ApiViewSet
@@ -35,7 +35,7 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet
         """Make a key with no more than the caller's own rights. Its text, `key`, is in the answer, this once."""
         wanted = ApiKeyCreateSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        made = make_key(by=self.by, **wanted.validated_data)
+        made = make_key(by=self.by, **{"expires_at": default_end(self.by), **wanted.validated_data})
         return Response(ApiKeySerializer(made.row).data | {"key": made.text}, status=201)
 
     @extend_schema(summary="Revoke an API key", responses={204: None})

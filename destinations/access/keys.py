@@ -24,6 +24,9 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _ID_LENGTH, _SECRET_LENGTH = 8, 43  # 43 characters of 62 hold 256 bits
 _USED_TO_THE = timedelta(minutes=1)  # a key's last use is written so often, not at each request
 NAME_LENGTH = 100
+DEFAULT_DAYS = 90  # that a key lives where nobody says otherwise
+ENDS_SOON = timedelta(days=14)
+LONG_UNUSED = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ def make_key(
     """Make a key; raise ``Refused`` with what to change, per field.
 
     Nobody hands out more than they have: ``by`` needs every permission that the scopes give, a key that is limited to
-    sources makes keys for some of these only, and a key that expires makes none that lives longer. To rotate a key,
-    make another one and revoke the first when nothing uses it any more.
+    sources makes keys for some of these only, and a key that expires makes none that lives longer. Without
+    ``expires_at`` it never ends: ``default_end`` is for who has not said so. To rotate a key, make another one and
+    revoke the first when nothing uses it any more.
     """
     scopes, sources = list(dict.fromkeys(scopes)), list(dict.fromkeys(sources))
     refuse_beyond(by, sources)  # first: whether there is a source elsewhere is told to nobody who is limited
@@ -60,6 +64,31 @@ def make_key(
         # Not of one that was made on trial only, and is rolled back.
         transaction.on_commit(lambda: log.info("api_key_made", key=row.prefix, scopes=scopes, by=row.created_by))
     return NewKey(row, text)
+
+
+def default_end(by: Any = None) -> datetime:
+    """Return when a key ends that ``by`` makes without saying when: never after the key that makes it."""
+    end = timezone.now() + timedelta(days=DEFAULT_DAYS)
+    own = by.key.expires_at if isinstance(by, KeyActor) else None
+    return min(end, own) if own else end
+
+
+def warning_of(key: ApiKey, now: datetime) -> str:
+    """Return why somebody should look at a key that opens something: it ends soon, or nothing uses it; else ``""``."""
+    if key.state(now) != "active":
+        return ""
+    said = []
+    if key.expires_at and key.expires_at - now <= ENDS_SOON:
+        said.append(f"It ends in {_days(key.expires_at - now)}: make another one before.")
+    if key.last_used_at is None and now - key.created_at >= LONG_UNUSED:
+        said.append(f"It was never used, and made {_days(now - key.created_at)} ago: revoke it if nothing will.")
+    elif key.last_used_at and now - key.last_used_at >= LONG_UNUSED:
+        said.append(f"It was last used {_days(now - key.last_used_at)} ago: revoke it if nothing needs it.")
+    return " ".join(said)
+
+
+def _days(time: timedelta) -> str:
+    return {0: "less than a day", 1: "1 day"}.get(time.days, f"{time.days} days")
 
 
 def revoke_key(key: ApiKey, by: Any = None) -> ApiKey:

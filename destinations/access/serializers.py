@@ -4,7 +4,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from destinations.access.keys import NAME_LENGTH
+from destinations.access.keys import DEFAULT_DAYS, NAME_LENGTH, warning_of
 from destinations.access.scopes import SCOPES, words_of
 from destinations.models import ApiKey
 from destinations.serializers import StrictSerializer
@@ -26,7 +26,10 @@ class ApiKeyCreateSerializer(StrictSerializer):
         help_text="Slugs of the sources that it is limited to; empty: every source.",
     )
     expires_at = serializers.DateTimeField(
-        default=None, allow_null=True, help_text="From then on it opens nothing; null: never."
+        required=False,
+        allow_null=True,
+        help_text=f"From then on it opens nothing; null: never. Left out: in {DEFAULT_DAYS} days, or when the key that "
+        "makes it ends.",
     )
 
 
@@ -38,12 +41,15 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
         child=serializers.CharField(), read_only=True, help_text="Slugs that it is limited to; empty: every source."
     )
     state = serializers.SerializerMethodField()
+    warning = serializers.SerializerMethodField(
+        help_text="Why somebody should look at it: it ends within 14 days, or was not used for 90; else empty."
+    )
 
     class Meta:
         model = ApiKey
         fields: tuple[str, ...] = (
             "id", "name", "prefix", "scopes", "sources", "state", "expires_at", "revoked_at", "last_used_at",
-            "created_by", "created_at",
+            "created_by", "created_at", "warning",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {  # noqa: RUF012  # the library's
@@ -56,6 +62,10 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
     def get_state(self, row: ApiKey) -> str:
         """Return whether it opens anything."""
         return row.state(timezone.now())
+
+    def get_warning(self, row: ApiKey) -> str:
+        """Return why somebody should look at it."""
+        return warning_of(row, timezone.now())
 
 
 class ApiKeyCreatedSerializer(ApiKeySerializer):

@@ -8,7 +8,7 @@ from django import forms
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from destinations.access.keys import NAME_LENGTH
+from destinations.access.keys import DEFAULT_DAYS, NAME_LENGTH
 from destinations.access.scopes import SCOPES, permissions_of, words_of
 from destinations.forms import UseCaseForm, choices_of, help_of
 from destinations.models import ApiKey
@@ -16,7 +16,8 @@ from destinations.models import ApiKey
 ONCE = "once"  # a value of this very form, by which a second sending of it is known
 _NEVER, _ON_A_DAY = "never", "day"
 _LIVES = (
-    ("90", "in 90 days"), ("30", "in 30 days"), ("365", "in a year"), (_ON_A_DAY, "on the day below"),
+    (str(DEFAULT_DAYS), f"in {DEFAULT_DAYS} days"),
+    ("30", "in 30 days"), ("365", "in a year"), (_ON_A_DAY, "on the day below"),
     (_NEVER, "never"),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from destinations.access.keys import make_key, revoke_key
+from destinations.access.keys import make_key, revoke_key, warning_of
 from destinations.access.scopes import SCOPES, words_of
 from destinations.admin.base import Rows, UseCaseAdmin, ValueFilter, refusal_of
 from destinations.admin.buttons import Button
@@ -29,6 +29,7 @@ _STATES: Mapping[str, Chip] = {
     "expired": Chip("Expired", "timer_off", Tone.QUIET),
     "revoked": Chip("Revoked", "block", Tone.QUIET),
 }
+_LOOK = Chip("Look", "warning", Tone.WARN)
 _MAKER_OFF = Chip("Account off", "person_off", Tone.WARN)
 _MADE = "hub_made_key"
 _SENT = "hub_sent_key_forms"  # of a session: the last forms that made a key
@@ -97,8 +98,10 @@ class ApiKeyAdmin(UseCaseAdmin):
 
     @admin.display(description="State")
     def shown_state(self, row: ApiKey) -> SafeString:
-        """Return whether it opens anything."""
-        return chip(_STATES[row.state(timezone.now())])
+        """Return whether it opens anything, and whether somebody should look at it."""
+        now = timezone.now()
+        state, warning = chip(_STATES[row.state(now)]), warning_of(row, now)
+        return format_html("{} {}", state, chip(_LOOK, warning)) if warning else state
 
     @admin.display(description="Scopes")
     def shown_scopes(self, row: ApiKey) -> str:
@@ -179,6 +182,8 @@ class ApiKeyAdmin(UseCaseAdmin):
         """Return what is known of the key: all but its text."""
         return {
             "chip": _STATES[obj.state(timezone.now())],
+            "warning": warning_of(obj, timezone.now()),
+            "look": _LOOK,
             "scopes": [(scope, words_of(scope)) for scope in obj.scopes],
             "maker_off": _MAKER_OFF if obj.maker_off else None,
         }

@@ -54,6 +54,10 @@ Confirmed = Annotated[
         "--confirm-users", metavar="N", min=0, help="Beside --yes, where more than 5 user ids go: how many these are."
     ),
 ]
+Note = Annotated[
+    str,
+    typer.Option(metavar="TEXT", help="To tell it from others: a ticket's number. It stays: name nobody."),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for its end, and print the receipt.")]
 
 
@@ -65,6 +69,7 @@ def erase(
     destinations: Places = None,
     yes: Yes = False,
     confirm_users: Confirmed = None,
+    note: Note = "",
     wait: Wait = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -86,7 +91,8 @@ def erase(
     confirm("Erase all of this? It cannot be undone.", yes)
     seen = None if yes else len(found.person.user_ids)  # what the question was about
     confirmed = seen if confirm_users is None else confirm_users
-    _carry_out(jobs.start(**who, destinations=places, by=cli_actor(), confirmed_users=confirmed), wait)
+    row = jobs.start(**who, destinations=places, by=cli_actor(), confirmed_users=confirmed, note=note)
+    _carry_out(row, wait)
 
 
 def _ids(given: Sequence[str] | None, path: str, option: str) -> list[str]:
@@ -183,8 +189,9 @@ def _as_json(row: Erasure) -> dict[str, Any]:
 
 
 def _facts(row: Erasure) -> dict[str, Any]:
+    note = {"Note": row.note} if row.note else {}
     return {
-        "Erasure": row.pk, "Status": row.status, "Problem": row.problem or None,
+        "Erasure": row.pk, "Status": row.status, **note, "Problem": row.problem or None,
         "Erased": [f"{name} {count:,}" for name, count in sorted(row.counts.items()) if name not in _NOT_REMOVED],
         "Kept away by": f"{row.counts.get('tombstones', 0):,} tombstones",
         "At destinations": _at_destinations(row) or None,
@@ -225,8 +232,9 @@ def _row(text: str) -> Erasure:
 @app.command("list")
 def list_all(limit: Limit = 20) -> None:
     """List erasures, newest first. Who it was is not kept."""
-    rows = Erasure.objects.order_by("-pk").defer("subject")[:limit]
-    show_rows(rows, COLUMNS, lambda row: dict(ErasureSerializer(row).data), "Nobody was erased yet.")
+    rows = list(Erasure.objects.order_by("-pk").defer("subject")[:limit])
+    note = [Column("Note", lambda row: row.note)] if any(row.note for row in rows) else []
+    show_rows(rows, COLUMNS + note, lambda row: dict(ErasureSerializer(row).data), "Nobody was erased yet.")
 
 
 @app.command("show")

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 from django.utils import timezone
 
-from destinations.access.keys import make_key, revoke_key
+from destinations.access.keys import DEFAULT_DAYS, default_end, make_key, revoke_key, warning_of
 from destinations.access.scopes import SCOPES, words_of
 from destinations.access.serializers import ApiKeySerializer
 from destinations.dryrun import tried_out
 from destinations.models import ApiKey
+from destinations.rules import Refused
 from destinations.shown import exact
 from terra_hub.cli.asking import confirm
 from terra_hub.cli.base import DryRun, Group, Yes
@@ -39,6 +40,9 @@ def list_all(all: Annotated[bool, typer.Option("--all", help="Revoked and expire
         Column("Last used", lambda row: f"{row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else "never"),
     ]
     show_rows(rows, columns, as_json, "There is no active key. Make one: hub keys add NAME --scopes events:read.")
+    for row in rows:
+        if warning := warning_of(row, now):
+            say(f"Warning: {row}: {warning}")
 
 
 @app.command("show")
@@ -54,19 +58,30 @@ def add(
     sources: Annotated[
         list[str] | None, typer.Option("--sources", metavar="SLUG,…", help="Limit it to these; else: every source.")
     ] = None,
-    expires_in_days: Annotated[int | None, typer.Option(min=1, max=36500, help="Else it never expires.")] = None,
+    expires_in_days: Annotated[
+        int | None, typer.Option(min=1, max=36500, help=f"It opens nothing after that; else: {DEFAULT_DAYS}.")
+    ] = None,
+    never_expires: Annotated[bool, typer.Option("--never-expires", help="It lives until it is revoked.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Make a key, and print it, this once."""
-    ends = timezone.now() + timedelta(days=expires_in_days) if expires_in_days else None
+    if never_expires and expires_in_days:
+        raise Refused({"": ["--never-expires and --expires-in-days say different things: give one of them."]})
+    ends = timezone.now() + timedelta(days=expires_in_days) if expires_in_days else default_end()
     with tried_out(dry_run):
         made = make_key(
-            name=name, scopes=split(scopes) or (), sources=split(sources) or (), expires_at=ends, by=cli_actor()
+            name=name,
+            scopes=split(scopes) or (),
+            sources=split(sources) or (),
+            expires_at=None if never_expires else ends,
+            by=cli_actor(),
         )
     if dry_run:
         say(TRIED)
         return
     say(f"This is the only time that the key {made.row.name!r} is shown. Send it as Authorization: Bearer.")
+    if not never_expires and not expires_in_days:
+        say(f"It ends in {DEFAULT_DAYS} days: --expires-in-days or --never-expires say otherwise.")
     show_result({**as_json(made.row), "key": made.text}, made.text)
 
 
@@ -95,4 +110,6 @@ def _show(row: ApiKey) -> None:
         "Last used": exact(row.last_used_at) if row.last_used_at else "never",
         "Made": f"{exact(row.created_at)} by {row.created_by}" if row.created_by else exact(row.created_at),
     }  # fmt: skip
+    if warning := warning_of(row, timezone.now()):
+        facts["Warning"] = warning
     show_one(as_json(row), facts)

@@ -6,7 +6,7 @@ from terra_hub.doctor.databases import bloat, keeps_commits, version
 from terra_hub.doctor.places import payload_folder
 from terra_hub.doctor.public import Public
 from terra_hub.doctor.running import Check
-from terra_hub.doctor.surroundings import deploy_settings, leaks, sealed_values
+from terra_hub.doctor.surroundings import api_keys, deploy_settings, leaks, sealed_values
 from terra_hub.healthchecks import CHECKS as OF_HEALTH
 
 # Asked more thoroughly here.
@@ -25,6 +25,7 @@ def all_checks() -> Sequence[Check]:
         Check("commits", keeps_commits),
         Check("bloat", bloat),
         Check("keys", sealed_values, 60),
+        Check("api-keys", api_keys),
         Check("payload-folder", payload_folder, 30),
         *left,
         Check("environment", leaks),

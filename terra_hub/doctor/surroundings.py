@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from django.conf import settings
-from django.core.checks import ERROR, CheckMessage, run_checks
+from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 from django.core.checks.registry import registry
 from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
 
+from destinations.access.keys import warning_of
 from destinations.crypto import SealError, key_ring
+from destinations.models import ApiKey
 from destinations.sealing import rotate
 from terra_hub.healthchecks import WORKER_SEEN_WITHIN, Finding, Level, Unwell
 from webhooks.delivering import outbox
@@ -29,12 +32,16 @@ def deploy_settings() -> Finding:
     messages = [one for one in run_checks(tags=tags, include_deployment_checks=True) if one.id not in silenced]
     if not messages:
         return Finding(Level.OK, "check --deploy finds nothing")
-    level = Level.FAILED if any(one.level >= ERROR for one in messages) else Level.WARNING
+    gravest = max(one.level for one in messages)
+    if gravest < WARNING:
+        return Finding(Level.OK, f"check --deploy notes: {_listed([_words(one) for one in messages])}")
+    level = Level.FAILED if gravest >= ERROR else Level.WARNING
     messages.sort(key=lambda one: -one.level)
     hints = dict.fromkeys(str(one.hint) for one in messages if one.hint)
     fix = " ".join([*hints, "In full: python manage.py check --deploy"])
     ids = ", ".join(str(one.id) for one in messages)
-    return Finding(level, f"check --deploy finds {ids}", _listed([_words(one) for one in messages]), fix)
+    grave, notes = ([_words(one) for one in messages if (one.level >= WARNING) is wanted] for wanted in (True, False))
+    return Finding(level, f"check --deploy finds {ids}", " ".join([_listed(grave), *notes]), fix)
 
 
 def _words(message: CheckMessage) -> str:
@@ -72,6 +79,17 @@ def sealed_values() -> Finding:
         fix = "Nothing here needs them. Keep them for as long as you keep older backups of the database."
         return Finding(Level.OK, f"{said}; not in use: {', '.join(unused)}", fix=fix)
     return Finding(Level.OK, said)
+
+
+def api_keys() -> Finding:
+    """Name the keys that end soon, and those that nothing uses."""
+    now = timezone.now()
+    rows = ApiKey.objects.filter(revoked_at=None)
+    said = [f"{row}: {warning}" for row in rows if (warning := warning_of(row, now))]
+    if not said:
+        return Finding(Level.OK, "no API key ends within 14 days, and none lies unused for 90")
+    fix = "Make another key before one ends (hub keys add); revoke what nothing uses (hub keys revoke)."
+    return Finding(Level.WARNING, _listed(said), "Keys live as long as they were given, used or not.", fix)
 
 
 # --- what libraries would read without being asked --------------------------------------------------------------

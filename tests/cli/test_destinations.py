@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from destinations.access.keys import find_key
 from destinations.models import ApiKey, Destination
@@ -262,3 +263,15 @@ def test_a_key_is_printed_once_alone_and_opens_the_api(client: Client) -> None:
     assert [row["state"] for row in hub("keys", "list", "--all", "--json").json] == ["revoked"]
     assert ApiKey.objects.get().created_by.startswith("command line (")
     assert "scopes: Give one or more of" in hub("keys", "add", "x", "--scopes", "everything", code=1).err
+
+
+def test_a_key_lives_for_ninety_days_unless_never_is_said() -> None:
+    said = hub("keys", "add", "a", "--scopes", "events:read")
+    hub("keys", "add", "b", "--scopes", "events:read", "--never-expires")
+    both = hub("keys", "add", "c", "--scopes", "events:read", "--never-expires", "--expires-in-days", "9", code=1)
+
+    ends = dict(ApiKey.objects.values_list("name", "expires_at"))
+    assert "It ends in 90 days: --expires-in-days or --never-expires say otherwise." in said.err
+    assert (ends["a"] - timezone.now()).days in (89, 90)
+    assert ends["b"] is None
+    assert "give one of them" in both.err

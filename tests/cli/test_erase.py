@@ -113,3 +113,13 @@ def test_a_yes_to_the_question_confirms_the_number_that_it_told(monkeypatch: pyt
     monkeypatch.setattr("terra_hub.cli.erase.confirm", lambda question, yes: None)
     hub("erase", "--reference", "undefined")
     assert Erasure.objects.count() == 1
+
+
+def test_a_note_tells_erasures_apart() -> None:
+    hub("erase", "--user", "user-x", "--yes", "--note", "OPS-7")
+    hub("erase", "--user", "user-y", "--yes")
+    listed = hub("erasures", "list").out
+    assert "OPS-7" in listed
+    assert [row["note"] for row in hub("erasures", "list", "--json").json] == ["", "OPS-7"]
+    assert "Note:" in hub("erasures", "show", str(Erasure.objects.get(note="OPS-7").pk)).out
+    assert "note: Must be at most 200" in hub("erase", "--user", "z", "--yes", "--note", "x" * 201, code=1).err

@@ -5,12 +5,15 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from django.core.checks import run_checks
 from django.db import connection
+from django.utils import timezone
 
 from destinations.crypto import generate_key
 from terra_hub.doctor import databases, places, surroundings
@@ -19,6 +22,7 @@ from terra_hub.doctor.running import Check, Skipped, chosen, examine
 from terra_hub.healthchecks import Finding, Level
 from tests.api_support import make_destination, refused
 from tests.hub import Hub, on_postgres, until
+from tests.keys_support import new_key
 from webhooks.durability import OVERRIDE
 from webhooks.models import Worker
 
@@ -224,6 +228,16 @@ def test_what_libraries_would_read_is_named_and_its_value_is_not(
     assert "canary" not in str(told)
 
 
+def test_keys_that_somebody_should_look_at_are_named() -> None:
+    new_key(name="fresh")
+    assert one("api-keys").level is Level.OK
+    new_key(name="ending", expires_at=timezone.now() + timedelta(days=3))
+    told = one("api-keys")
+    assert told.level is Level.WARNING
+    assert "ending (hub_live_" in told.detail
+    assert "fresh" not in told.detail
+
+
 def test_a_workers_own_environment_is_read(hub: Hub) -> None:
     hub.worker(AZURE_CLIENT_SECRET="of-the-worker")
     until(Worker.objects.exists, what="the worker is seen")
@@ -234,9 +248,24 @@ def test_a_workers_own_environment_is_read(hub: Hub) -> None:
     assert one("worker").level is Level.OK
 
 
+@pytest.mark.parametrize("url", ["http://localhost:8000", "http://127.0.0.1:8000"])
+def test_the_echo_page_of_a_local_demonstration_is_a_note_and_no_failure(settings: Any, url: str) -> None:
+    settings.DEMO_ECHO, settings.PUBLIC_URL = True, url
+    told = one("settings")
+    assert told.level in (Level.OK, Level.WARNING)
+    assert "hub.I001" in told.detail
+    assert "DEMO_ECHO is on" in told.cause
+    settings.SILENCED_SYSTEM_CHECKS = [
+        message.id for message in run_checks(include_deployment_checks=True) if message.id != "hub.I001"
+    ]
+    told = one("settings")
+    assert told.level is Level.OK
+    assert "DEMO_ECHO is on" in told.detail
+
+
 def test_settings_that_production_should_not_have(settings: Any) -> None:
     settings.DEMO_ECHO = True
-    settings.PUBLIC_URL = "https://hub.example.com"
+    settings.PUBLIC_URL = "http://localhost.example.com"
     told = one("settings")
     assert told.level is Level.FAILED
     assert "hub.E003" in told.detail

@@ -54,6 +54,20 @@ def test_a_person_is_erased_once_their_id_was_typed_again(ana: Person, source: S
     assert "lift" not in ana.look(row).source
 
 
+def test_a_note_is_shown_in_the_list_and_on_the_page(ana: Person, source: Source) -> None:
+    kept_event(NEW)
+    named = ana.post(ADD, user_id=NEW, note=f"of {NEW}", do="start", typed=NEW)
+    assert "It holds an id of the person" in named.text
+    assert not Erasure.objects.exists()
+
+    assert 'value="OPS-&lt;4&gt;"' in ana.post(ADD, user_id=NEW, note="OPS-<4>", do="look").source
+    ana.post(ADD, user_id=NEW, note="OPS-<4>", do="start", typed=NEW)
+    row = Erasure.objects.get()
+    assert row.note == "OPS-<4>"
+    assert "OPS-<4>" in ana.look(row).text
+    assert "OPS-<4>" in ana.get(ERASURES).text
+
+
 def test_other_users_with_the_same_reference_id_are_told_of(ana: Person, source: Source) -> None:
     kept_event(NEW)
     kept_event("another-wearable")

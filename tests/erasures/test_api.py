@@ -9,7 +9,7 @@ from django.test import Client
 from destinations.access.keys import make_key
 from destinations.models import Destination
 from tests.api_support import Api, make_database, messages
-from tests.erasures.stage import IDS, NEW, REFERENCE, carried_on, everything_of_alice, kept_event
+from tests.erasures.stage import IDS, NEW, OLD, REFERENCE, carried_on, everything_of_alice, kept_event
 from tests.keys_support import limited_later
 from webhooks.keeping.erasures import jobs
 from webhooks.keeping.erasures.people import Person
@@ -34,6 +34,29 @@ def test_a_dry_run_counts_and_starts_nothing(api: Api, source: Source, hook: Des
     ]
     assert not Erasure.objects.exists()
     assert Event.objects.count() == 6
+
+
+def test_a_note_tells_those_that_wait_apart_and_stays_when_the_person_is_gone(api: Api) -> None:
+    kept_event(NEW)
+    for number in (1, 2):
+        body = {"user_id": f"somebody-{number}", "starts_at": "2099-01-01T00:00:00Z", "note": f" OPS-{number} "}
+        assert api.post("erasures", body, 202)["note"] == f"OPS-{number}"
+    assert [one["note"] for one in api.get("erasures")["data"]] == ["OPS-2", "OPS-1"]
+
+    started = api.post("erasures", {"user_id": NEW, "note": "OPS-3"}, 202)
+    row = carried_on(Erasure.objects.get(pk=started["id"]))
+    assert (row.status, row.note, "OPS-3" in str(row.receipt)) == ("done", "OPS-3", False)
+    assert api.post("erasures", {"user_id": "nobody-here"}, 202)["note"] == ""
+
+
+@pytest.mark.parametrize("note", [f"asked by {REFERENCE}", f"({NEW.upper()})", OLD, "x" * 201, "a\x00b"])
+def test_a_note_that_names_the_person_or_is_no_text_is_refused(
+    api: Api, source: Source, hook: Destination, note: str
+) -> None:
+    everything_of_alice(source, hook)
+    problem = api.post("erasures", {"reference_id": REFERENCE, "note": note}, 400)
+    assert list(messages(problem)) == ["note"]
+    assert not Erasure.objects.exists()
 
 
 def test_one_that_is_done_shows_its_receipt_and_never_the_person(api: Api, source: Source, hook: Destination) -> None:

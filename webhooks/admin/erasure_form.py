@@ -9,7 +9,7 @@ from django.http import QueryDict
 from destinations.models import Destination
 from destinations.services import Refused
 from webhooks.keeping.erasures.plans import can_erase
-from webhooks.models import ID_LENGTH
+from webhooks.models import ID_LENGTH, NOTE_LENGTH
 
 MOST_OFFERED = 200
 _INPUT = {"class": "hub-input", "autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
@@ -29,6 +29,11 @@ class ErasureForm(forms.Form):
     destinations = forms.MultipleChoiceField(
         required=False, label="Erase there too", widget=forms.CheckboxSelectMultiple,
         help_text="None chosen: from this hub only. What stays elsewhere is told in the receipt.",
+    )  # fmt: skip
+
+    note = forms.CharField(
+        required=False, max_length=NOTE_LENGTH, strip=True, label="Note", widget=forms.TextInput(_INPUT),
+        help_text="To tell it from others: a ticket's number. It stays when the person is gone: write nothing of them.",
     )  # fmt: skip
 
     def __init__(self, said: QueryDict) -> None:

@@ -38,7 +38,7 @@ class ErasureAdmin(ReadOnlyAdmin):
     """Jobs that erase a person. None of their pages names one."""
 
     goes_on = True
-    list_display = ("shown_made", "shown_status", "shown_trigger", "shown_removed", "shown_by")
+    list_display = ("shown_made", "shown_status", "shown_note", "shown_trigger", "shown_removed", "shown_by")
     list_display_links = ("shown_made",)
     list_filter = (OlderFilter,)
     empty = Empty(
@@ -87,6 +87,11 @@ class ErasureAdmin(ReadOnlyAdmin):
     def shown_status(self, row: Erasure) -> SafeString:
         """Return where it stands."""
         return chip(CHIPS[row.status])
+
+    @admin.display(description="Note")
+    def shown_note(self, row: Erasure) -> SafeString:
+        """Return what tells it from others."""
+        return stranger(row.note, 40)
 
     @admin.display(description="Because of")
     def shown_trigger(self, row: Erasure) -> str:
@@ -202,7 +207,7 @@ class ErasureAdmin(ReadOnlyAdmin):
     def _started(self, request: HttpRequest, form: ErasureForm) -> HttpResponse:
         seen = request.POST.get("confirmed_users", "")  # as the plan had it that was looked at
         confirmed = int(seen) if re.fullmatch("[0-9]{1,4}", seen) else None
-        row = jobs.start(**form.asked, by=request.user, confirmed_users=confirmed)
+        row = jobs.start(**form.asked, by=request.user, confirmed_users=confirmed, note=form.cleaned_data["note"])
         self.log_addition(request, row, "Started.")
         self.message_user(request, "Started. A worker carries it on; you may leave this page.", "SUCCESS")
         return HttpResponseRedirect(self.url_of(row))

@@ -12,7 +12,7 @@ from webhooks.keeping.erasures.people import MOST_USERS
 from webhooks.keeping.erasures.plans import Plan
 from webhooks.keeping.erasures.tallies import NOT_ASKED, places_of, removed
 from webhooks.keeping.erasures.wanted import ALL, MOST, NONE
-from webhooks.models import ID_LENGTH, Erasure
+from webhooks.models import ID_LENGTH, NOTE_LENGTH, Erasure
 
 _IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}, "maxItems": MOST}
 
@@ -51,6 +51,12 @@ class ErasureCreateSerializer(StrictSerializer):
         required=False, min_value=0, max_value=MOST_USERS,
         help_text=f"Needed above {jobs.MOST_UNCONFIRMED} user ids: how many are erased, as user_ids of a dry run says. "
         "Any other number is refused: count_not_confirmed.",
+    )  # fmt: skip
+
+    note = serializers.CharField(
+        max_length=NOTE_LENGTH, required=False, allow_blank=True,
+        help_text="Shown with it, to tell it from others: a ticket's number. It is kept when the person is gone, so "
+        "nothing of the person goes in; one that holds an id of theirs is refused: note_names_person.",
     )  # fmt: skip
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -104,11 +110,12 @@ class ErasureSerializer(serializers.ModelSerializer[Erasure]):
     class Meta:
         model = Erasure
         fields: tuple[str, ...] = (
-            "id", "status", "trigger", "starts_at", "counts", "removed", "destinations", "problem", "receipt_sha256",
-            "created_by", "created_at", "finished_at",
+            "id", "status", "trigger", "note", "starts_at", "counts", "removed", "destinations", "problem",
+            "receipt_sha256", "created_by", "created_at", "finished_at",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {  # noqa: RUF012  # the library's
+            "note": {"help_text": "What whoever asked wrote to tell it from others."},
             "trigger": {"help_text": "request, or deauth: made when the person left (ERASE_AFTER_DEAUTH_HOURS)."},
             "problem": {"help_text": "Why it was stopped; mend it, then resume."},
         }

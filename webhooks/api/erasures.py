@@ -68,6 +68,7 @@ class ErasureViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
         if self.dry_run:
             return Response(ErasurePlanSerializer(plan_in(plan(**asked.asked()))).data)
         also = {name: asked.validated_data.get(name) for name in ("starts_at", "confirmed_users")}
+        also["note"] = asked.validated_data.get("note", "")
         row = jobs.start(**asked.asked(), by=self.by, **also)
         return _shown(row, 202)
 

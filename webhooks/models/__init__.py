@@ -6,7 +6,7 @@ Rows on the hot path are narrow and are written by ``receiving.groupcommit`` and
 
 from webhooks.models.deliveries import Attempt, AttemptOutcome, Delivery, DeliveryStatus, Trigger
 from webhooks.models.events import ID_LENGTH, KEY_LENGTH, TYPE_LENGTH, Event, Payload
-from webhooks.models.people import Erasure, ErasureStatus, PayloadView, Tombstone, TombstoneSalt, UserLink
+from webhooks.models.people import NOTE_LENGTH, Erasure, ErasureStatus, PayloadView, Tombstone, TombstoneSalt, UserLink
 from webhooks.models.quarantine import REASONS, QuarantinedRequest
 from webhooks.models.replays import Replay, ReplayKind, ReplayStatus
 from webhooks.models.retention import RetentionMark
@@ -15,8 +15,9 @@ from webhooks.models.tallies import DURATION_BOUNDS_MS, HOUR_S, MINUTE_S, Delive
 from webhooks.models.workers import Worker
 
 __all__ = [
-    "DURATION_BOUNDS_MS", "HOUR_S", "ID_LENGTH", "KEY_LENGTH", "MINUTE_S", "REASONS", "SLUG", "TYPE_LENGTH", "Attempt",
-    "AttemptOutcome", "DeliveredTally", "Delivery", "DeliveryStatus", "Erasure", "ErasureStatus", "Event", "Payload",
-    "PayloadView", "QuarantinedRequest", "ReceivedTally", "Replay", "ReplayKind", "ReplayStatus", "RetentionMark",
-    "Source", "SplitTally", "Tombstone", "TombstoneSalt", "Trigger", "UserLink", "Worker",
+    "DURATION_BOUNDS_MS", "HOUR_S", "ID_LENGTH", "KEY_LENGTH", "MINUTE_S", "NOTE_LENGTH", "REASONS", "SLUG",
+    "TYPE_LENGTH", "Attempt", "AttemptOutcome", "DeliveredTally", "Delivery", "DeliveryStatus", "Erasure",
+    "ErasureStatus", "Event", "Payload", "PayloadView", "QuarantinedRequest", "ReceivedTally", "Replay",
+    "ReplayKind", "ReplayStatus", "RetentionMark", "Source", "SplitTally", "Tombstone",
+    "TombstoneSalt", "Trigger", "UserLink", "Worker",
 ]  # fmt: skip

@@ -21,6 +21,9 @@ class ErasureStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"  # before it began: what is erased cannot come back
 
 
+NOTE_LENGTH = 200
+
+
 class Erasure(models.Model):
     """One job that erases a person, and its receipt. Who it was is sealed, and wiped when it is done."""
 
@@ -34,6 +37,8 @@ class Erasure(models.Model):
     destination_ids = models.JSONField(default=list)
     destination_results = models.JSONField(default=dict)  # id -> {"status", "erased", "detail", "hint"}
     counts = models.JSONField(default=dict)  # what was erased in the hub: {"events": 12, …}
+    # What whoever asked wrote to tell it from others: a ticket's number, nothing of the person. It stays in clear.
+    note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="", db_default="")
     stage = models.CharField(max_length=32, blank=True)  # of the job
     cursor = models.CharField(max_length=64, blank=True)
     problem = models.TextField(blank=True)  # why it was stopped

@@ -12,19 +12,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from destinations.access.limits import refuse_limited
-from destinations.rules import Refused
+from destinations.rules import Refused, storable
 from webhooks.delivering.outbox import now
 from webhooks.keeping.erasures.people import Person, asked, find
 from webhooks.keeping.erasures.receipts import sha256_of
 from webhooks.keeping.erasures.tombstones import USER, lift_users, make_salt
 from webhooks.keeping.erasures.wanted import destinations_of
-from webhooks.models import Erasure, ErasureStatus, Tombstone
+from webhooks.models import NOTE_LENGTH, Erasure, ErasureStatus, Tombstone
 
 log = structlog.get_logger(__name__)
 
 REQUEST, DEAUTH = "request", "deauth"
 OPEN = (ErasureStatus.WAITING, ErasureStatus.RUNNING, ErasureStatus.STOPPED)
 MOST_UNCONFIRMED = 5  # user ids: more may be a reference id that a bug gave many people, like "undefined"
+TOLD_APART = 8  # characters of an id: a shorter one may be a part of any text
 FAILED, LEFT_OUT = "failed", "left_out"  # in ``destination_results``
 
 
@@ -37,30 +38,37 @@ def start(
     trigger: str = REQUEST,
     starts_at: datetime | None = None,
     confirmed_users: int | None = None,
+    note: str = "",
 ) -> Erasure:
     """Start to erase a person, at once or at ``starts_at``; return the job. Raise ``Refused`` with what to change.
 
     The ids need not be known to the hub: then nothing goes, and what may come later is kept away. ``destinations``
     are ids, or ``"all"``, or ``"none"``. Where more than five user ids are found, ``confirmed_users`` must be how many.
+    ``note`` tells it from others: it is shown with the job, and kept; one that holds an id of the person is refused.
     """
     refuse_limited(by)
     person = asked(user_ids, reference_ids)
     places = destinations_of(destinations)
-    _refuse_unconfirmed(len(find(person).user_ids), confirmed_users)  # find refuses far too many
+    found = find(person)  # it refuses far too many
+    _refuse_note(note, found)
+    _refuse_unconfirmed(len(found.user_ids), confirmed_users)
     _refuse_twice(person)
-    row = make(person, [str(one.pk) for one in places], trigger, starts_at, by.get_username() if by else "")
+    ids, who = [str(one.pk) for one in places], by.get_username() if by else ""
+    row = make(person, ids, trigger, starts_at, who, note.strip())
     log.info("erasure_started", erasure=str(row.pk), status=row.status, by=row.created_by)
     return row
 
 
-def make(person: Person, destination_ids: list[str], trigger: str, starts_at: datetime | None, by: str) -> Erasure:
+def make(
+    person: Person, destination_ids: list[str], trigger: str, starts_at: datetime | None, by: str, note: str = ""
+) -> Erasure:
     """Write the row of an erasure; nothing is judged."""
     moment = now()
     later = starts_at is not None and starts_at > moment
     row = Erasure(
         subject_hash=hash_of(person), status=ErasureStatus.WAITING if later else ErasureStatus.RUNNING,
         trigger=trigger, destination_ids=destination_ids, starts_at=starts_at or moment, created_by=by[:150],
-        created_at=timezone.now(),
+        created_at=timezone.now(), note=note,
     )  # fmt: skip
     row.subject = person.stored()
     row.save(force_insert=True)
@@ -70,6 +78,15 @@ def make(person: Person, destination_ids: list[str], trigger: str, starts_at: da
 def hash_of(person: Person) -> str:
     """Return by what an erasure of somebody is found, also when it is done and holds no id any more."""
     return make_salt().subject(person.user_ids, person.reference_ids)
+
+
+def _refuse_note(note: str, person: Person) -> None:
+    ids = [one for one in (*person.user_ids, *person.reference_ids) if len(one) >= TOLD_APART]
+    if len(note.strip()) > NOTE_LENGTH or not storable(note):
+        raise Refused({"note": [f"Must be at most {NOTE_LENGTH} characters, without NUL characters."]})
+    if any(one.casefold() in note.casefold() for one in ids):
+        told = "It holds an id of the person, and is kept when the person is gone. Write a ticket's number."
+        raise Refused({"note": [told]}, code="note_names_person")
 
 
 def _refuse_unconfirmed(found: int, confirmed: int | None) -> None:
