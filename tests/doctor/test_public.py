@@ -1,5 +1,7 @@
 """``hub doctor`` before a real hub, through a real nginx: it names what stands in Terra's way."""
 
+import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from django.conf import settings as hub_settings
@@ -14,7 +18,7 @@ from django.conf import settings as hub_settings
 from terra_hub.doctor.catalogue import all_checks
 from terra_hub.doctor.running import chosen, examine
 from terra_hub.healthchecks import Finding, Level
-from tests.hub import Hub, own_hub
+from tests.hub import ROOT, Hub, own_hub
 from tests.receiving.support import raw
 from tests.services import provide
 from tests.services.authority import Authority
@@ -130,6 +134,26 @@ def test_tls_and_its_end(
     assert "in 29 days" in known["tls"].detail
     assert circle.level is Level.FAILED
     assert "X-Forwarded-Proto $scheme" in circle.fix
+
+
+def test_the_nginx_of_the_docs(
+    transactional_db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (config,) = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/deploying.md").read_text(), re.DOTALL)
+    (location,) = re.findall(r"location / \{\n\s*proxy_pass [^;]+;(.*?)\}", config, re.DOTALL)
+    server = " ".join(re.findall(r"^ +(client_.+?;|location = .+?\})", config, re.MULTILINE))
+    authority = Authority()
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    certificate = authority.issue("localhost", "127.0.0.1")
+    with own_hub(tmp_path, TRUSTED_PROXY_COUNT="1") as hub:
+        lines = {"server": server, "location": location, "certificate": certificate}
+        with behind(tmp_path, hub.server.port, **lines) as port:
+            told = found(address(port, "https"), settings, "tls", *PUBLIC)
+            trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(address(port, "https") + "/readyz", context=trust)
+    assert {name: one.level for name, one in told.items()} == dict.fromkeys(("tls", *PUBLIC), Level.OK), told
 
 
 def test_urls_that_are_not_the_hubs(hub: Hub, settings: Any, tmp_path: Path) -> None:
