@@ -8,6 +8,7 @@ import pytest
 from django.core.management.color import no_style
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck, settings
 
 from tests.hub import Hub, Server
 from tests.services import provide
@@ -34,6 +35,11 @@ def empty_tables(_: TransactionTestCase) -> None:
 
 
 TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[method-assign]
+
+
+# A busy machine is no finding, and two runs of the same code find the same.
+settings.register_profile("hub", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -28,7 +28,7 @@ CANARY = "canary-in-a-secret"
 
 @pytest.mark.databaseless
 class TestKeyRing:
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists), st.text())
     def test_what_is_sealed_opens_again(self, value: Any, bound_to: str) -> None:
         bound_to = bound_to.encode(errors="replace").decode()

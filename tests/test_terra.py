@@ -22,7 +22,7 @@ from destinations.terra import (
 from tests.hub import SAMPLES
 
 pytestmark = pytest.mark.databaseless
-quickly = settings(deadline=None, max_examples=60)
+quickly = settings(max_examples=60)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

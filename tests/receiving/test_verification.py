@@ -23,7 +23,7 @@ from webhooks.receiving.verification import (
 )
 
 pytestmark = pytest.mark.databaseless
-quickly = settings(deadline=None, max_examples=60)
+quickly = settings(max_examples=60)
 
 PAGE_SECRET = "66142e0c2960f788b19830807d4aa25cfd27a610ec65fd36"
 # Terra's page *Destinations*, its SDKs' tests: secret, header, body, does it verify.
