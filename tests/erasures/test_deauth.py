@@ -124,6 +124,15 @@ def test_a_login_right_after_the_deauth_in_the_same_commit_counts(source: Source
 
 
 @pytest.mark.usefixtures("_after_30_hours")
+def test_a_login_before_the_deauth_whose_id_runs_ahead_of_the_clock_is_no_coming_back(source: Source) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    kept_event(NEW, body=body_of(NEW, kind="auth"), type="auth", at=later, received_at=timezone.now())
+    send_sample(source, body_of(NEW, kind="deauth"))
+    assert due(Erasure.objects.get()).status == "done"
+    assert rows_that_name(NEW) == []
+
+
+@pytest.mark.usefixtures("_after_30_hours")
 def test_who_leaves_comes_back_and_leaves_again_is_erased(source: Source) -> None:
     for kind in ("deauth", "auth", "deauth"):
         send_sample(source, body_of(NEW, kind=kind))

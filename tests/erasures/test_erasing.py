@@ -1,9 +1,12 @@
 """A person is erased: nothing in the database or in a file names them, and others lose nothing."""
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import connection
+from django.utils import timezone
 
 from destinations.models import Destination, Notice, StoredAnswer
 from tests.api_support import make_user, refused
@@ -172,6 +175,14 @@ def test_what_was_being_taken_in_when_it_began_is_found_by_the_last_look(
     assert rows_that_name(NEW) == []
     assert files_that_name(payload_folder(), NEW) == []
     assert (row.receipt["counts"]["events"], row.receipt["counts"]["quarantine"]) == (2, 1)
+
+
+def test_an_event_whose_id_runs_ahead_of_the_clock_is_erased_too() -> None:
+    later = timezone.now() + timedelta(hours=1)  # the clock was set back since, or another host's is fast
+    report = b'{"type":"lab_report","reference_id":"%b"}' % REFERENCE.encode()
+    kept_event("", body=report, at=later, received_at=timezone.now())
+    assert carried_on(jobs.start(reference_ids=[REFERENCE])).status == "done"
+    assert rows_that_name(REFERENCE) == []
 
 
 def test_an_event_that_is_made_due_again_meanwhile_is_cancelled_too(source: Source, hook: Destination) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from destinations.rules import Refused, storable
 from destinations.terra import InvalidPayload, summarize
-from webhooks.event_ids import first_id_at
+from webhooks.event_ids import first_id_at, moment_of_id
 from webhooks.finding import byindex
 from webhooks.keeping.erasures.matching import Ids
 from webhooks.keeping.payloads import PayloadMissing, PayloadStoreDown, read_body
@@ -50,6 +51,15 @@ class Person:
         """Return it as ``Erasure.subject`` has it."""
         begun = {"begun_at": self.begun_at.isoformat()} if self.begun_at else {}
         return {"user_ids": list(self.user_ids), "reference_ids": list(self.reference_ids), **begun}
+
+
+def after_all_events() -> datetime:
+    """Return now, or the moment after the newest event's id where that is ahead.
+
+    Ids run ahead of the time after a clock was set back, and where another host's clock is fast.
+    """
+    newest = Event.objects.order_by("-pk").values_list("pk", flat=True).first()
+    return max(timezone.now(), moment_of_id(newest) + timedelta(milliseconds=1)) if newest else timezone.now()
 
 
 def _with(rows: QuerySet[Event], column: str, value: str) -> QuerySet[Event]:

@@ -23,7 +23,7 @@ from webhooks.event_ids import first_id_at
 from webhooks.failpoints import failpoint
 from webhooks.keeping.erasures import traces
 from webhooks.keeping.erasures.matching import Ids
-from webhooks.keeping.erasures.people import Person, batch, find, person_in
+from webhooks.keeping.erasures.people import Person, after_all_events, batch, find, person_in
 from webhooks.keeping.erasures.removing import remove_events, remove_refused
 from webhooks.keeping.erasures.tallies import delivered_of, with_delivered
 from webhooks.keeping.erasures.tombstones import mark_events, mark_users
@@ -34,7 +34,7 @@ from webhooks.models import Delivery, DeliveryStatus, Erasure, ErasureStatus, Ev
 ERASED = "erased"  # the error code of deliveries that were cancelled with their person
 MARKED, REMOVED, LOOKED_AT = 500, 100, 200  # rows of a step
 READ_BYTES = 32 * 1024 * 1024  # of refused bodies
-LOOK_BACK = timedelta(minutes=5)  # the last look at the quarantine begins so long before the tombstones came
+LOOK_BACK = timedelta(minutes=5)  # the last look at the quarantine begins so long before the erasure was due
 HOLD_S = 900.0  # for so long a worker may keep a delivery in hand
 IDLE_S = 1.0
 
@@ -88,7 +88,7 @@ def begin(row: Erasure, worker: str) -> float:
     """Find everything that belongs to the person, and keep their user ids away from now on."""
     asked = person_in(row.subject)
     found = find(asked, forward=row.trigger != "deauth")
-    person = Person(found.user_ids, found.reference_ids, timezone.now())
+    person = Person(found.user_ids, found.reference_ids, after_all_events())
     with held(row, worker) as job:
         job.row.subject = person.stored()
         job.count(tombstones=mark_users(job.row, person.user_ids))
@@ -197,7 +197,7 @@ def refused(row: Erasure, worker: str) -> float:
     """Look at some requests in the quarantine, and remove those that name the person."""
     person = person_in(row.subject)
     again = row.stage == "refused_again"
-    looked_at, last = _some_refused(row.cursor, person.begun_at if again else None)
+    looked_at, last = _some_refused(row.cursor, row.starts_at if again else None)
     named = _naming(person.ids, looked_at)
     with held(row, worker) as job:
         job.count(quarantine=remove_refused(named))

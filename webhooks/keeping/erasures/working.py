@@ -128,8 +128,10 @@ def _came_back(row: Erasure) -> bool:
     if UserLink.objects.filter(old_user_id__in=person.user_ids).exists():
         return True
     # From when they left on: the news may have been taken in later than what came after it.
-    since = first_id_at(person.begun_at or row.created_at)
-    return any(rows.filter(pk__gt=since, type="auth").exists() for rows in person.events())
+    # By both clocks: after one was set back, ids run ahead, and an earlier login would look like a later one.
+    since = person.begun_at or row.created_at
+    logins = {"pk__gt": first_id_at(since), "received_at__gt": since, "type": "auth"}
+    return any(rows.filter(**logins).exists() for rows in person.events())
 
 
 def _finish(row: Erasure, worker: str) -> float:
