@@ -8,10 +8,12 @@ installed first; else ``ServiceMissing`` says what to install.
 
 import fcntl
 import os
+import secrets
 import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -63,6 +65,11 @@ def install_debian(*packages: str) -> None:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on right now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a TCP port of 127.0.0.1 that nothing listens on right now.
+
+    It lies below those that the kernel gives to connections (net.ipv4.ip_local_port_range, from 32768 on): a server
+    ends and starts again on its port, and no connection of another lane takes it meanwhile.
+    """
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", 20_000 + secrets.randbelow(12_000))) as listener:
+            return int(listener.getsockname()[1])

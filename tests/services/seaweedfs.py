@@ -176,14 +176,12 @@ def start() -> SeaweedServer:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports whose twins exist and are free too."""
+    """Return ports whose twins, where it speaks gRPC, are free too."""
     found: list[int] = []
     while len(found) < count:
-        port = free_port()
-        if port + _GRPC < 65536 and port not in found and _is_free(port + _GRPC):
+        port = free_port() - _GRPC
+        if port not in found and _is_free(port):
             found.append(port)
-        elif port + _GRPC >= 65536 and _is_free(port - 2 * _GRPC) and _is_free(port - _GRPC):
-            found.append(port - 2 * _GRPC)
     return found
 
 
