@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-SESSION, USER_TIME, SYSTEM_TIME = 3, 11, 12  # counted from the field after the command's name
+# Counted from the field after the command's name; the last two are those of children that have ended.
+PARENT, SESSION, USER_TIME, SYSTEM_TIME, ENDED_USER_TIME, ENDED_SYSTEM_TIME = 1, 3, 11, 12, 13, 14
 
 
 def cpu_seconds(*, pid: int = 0, session: int = 0) -> float:
@@ -12,6 +13,18 @@ def cpu_seconds(*, pid: int = 0, session: int = 0) -> float:
     stats = [_stat(Path(f"/proc/{pid}"))] if pid else [_stat(path) for path in Path("/proc").glob("[0-9]*")]
     own = [stat for stat in stats if stat and (pid or int(stat[SESSION]) == session)]
     return round(sum(int(stat[USER_TIME]) + int(stat[SYSTEM_TIME]) for stat in own) / TICKS, 2)
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and of its children, also of those that have ended.
+
+    PostgreSQL's processes each lead a session of their own, and those of connections come and go.
+    """
+    stats = {path.name: _stat(path) for path in Path("/proc").glob("[0-9]*")}
+    own = [stat for name, stat in stats.items() if stat and (name == str(pid) or stat[PARENT] == str(pid))]
+    ended = stats.get(str(pid)) or ["0"] * (ENDED_SYSTEM_TIME + 1)
+    used = sum(int(stat[USER_TIME]) + int(stat[SYSTEM_TIME]) for stat in own)
+    return round((used + int(ended[ENDED_USER_TIME]) + int(ended[ENDED_SYSTEM_TIME])) / TICKS, 2)
 
 
 def _stat(path: Path) -> list[str]:

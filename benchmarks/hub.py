@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cpu import cpu_seconds
+from benchmarks.cpu import cpu_seconds, family_cpu_seconds
 from terra_hub.management.commands.serve import server_command
 from tests.services import free_port, mariadb
 from tests.services.mariadb import MariadbServer
@@ -126,6 +126,8 @@ class Hub:
         """Return the seconds of CPU that each part has used so far."""
         groups = {name: process.pid for name, process in self.processes.items()}
         used = {name: cpu_seconds(session=pid) for name, pid in groups.items()}
+        if self.database.server and self.database.server.process:
+            used["database"] = family_cpu_seconds(self.database.server.process.pid)
         return used | {"sink": cpu_seconds(pid=self.sink.pid), "benchmark": cpu_seconds(pid=os.getpid())}
 
     def check_alive(self) -> None:
@@ -211,8 +213,7 @@ def fresh_hub(kind: str, **env: str) -> Iterator[Hub]:
             database.server = stack.enter_context(postgres_server())
             database.name = database.server.create_database()
         # A ledger on disk would measure the disk: requests are counted, not kept.
-        (folder / "ledger").symlink_to(os.devnull)
-        sink = stack.enter_context(Sink(directory=made))
+        sink = stack.enter_context(Sink(directory=made, keeps=False))
         port = free_port()
         yield Hub(database, folder, stack, port, environment(database, port) | env, sink)
 

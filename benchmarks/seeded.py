@@ -41,10 +41,9 @@ def seeded_hub(sizes: Mapping[str, int], keep: Path | None, **env: str) -> Itera
         server = postgres.start(fsync=True, keep=place)
         stack.callback(server.stop)
         database = Database(POSTGRES, Path(made), server, DATABASE)
-        (Path(made) / "ledger").symlink_to("/dev/null")
         port = free_port()
         variables = environment(database, port) | facts["env"] | env
-        hub = Hub(database, Path(made), stack, port, variables, stack.enter_context(Sink(directory=made)))
+        hub = Hub(database, Path(made), stack, port, variables, stack.enter_context(Sink(directory=made, keeps=False)))
         hub.manage("migrate", "--verbosity", "0")
         with server.connect(DATABASE) as connection:
             connection.execute("ANALYZE")  # what migrations added is known to the planner

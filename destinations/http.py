@@ -199,6 +199,7 @@ class _Transfer:
         self._timeout_s = 0.0
         self._fresh = False
         self.easy = pycurl.Curl()
+        self.forget()
         for option, value in _CONSTANT:
             self.easy.setopt(option, value)
         self.easy.setopt(pycurl.CAINFO, certifi.where())
@@ -220,7 +221,6 @@ class _Transfer:
     def prepare(self, request: HttpRequest, endpoint: Endpoint, addresses: Sequence[str]) -> None:
         """Get ready to send ``request``."""
         setopt = self.easy.setopt
-        self.forget()
         self.request = request
         self.left, self.header_bytes, self.sent = MAX_BODY, 0, 0
         self.number = -1  # of the socket, where this request dialled
@@ -243,7 +243,10 @@ class _Transfer:
             self._set_method(request)
         if request.body is not None:
             setopt(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
-        setopt(pycurl.HTTPHEADER, _NO_HEADERS + list(map(_line, request.headers)))
+        try:
+            setopt(pycurl.HTTPHEADER, [*_NO_HEADERS, *request.headers])
+        except UnicodeEncodeError:
+            setopt(pycurl.HTTPHEADER, _NO_HEADERS + list(map(_line, request.headers)))
 
     def answer(self, code: int, text: str) -> HttpResponse | HttpError:
         """Return what became of the request: ``code`` and ``text`` are libcurl's, 0 for no error."""
@@ -251,7 +254,7 @@ class _Transfer:
         duration_ms = round(easy.getinfo(pycurl.TOTAL_TIME) * 1000)
         if code == 0 or (self.truncated and code == pycurl.E_WRITE_ERROR):
             status = easy.getinfo(pycurl.RESPONSE_CODE)
-            timed = _connection_ms(easy)
+            timed = _connection_ms(easy) if self.number >= 0 else (0, 0)
             return HttpResponse(status, b"".join(self.chunks), duration_ms, self.truncated, self.lines, *timed)
         if self.refusal is not None:
             return HttpError("egress_refused", self.refusal.detail, self.refusal.hint, duration_ms)

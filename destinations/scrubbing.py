@@ -19,7 +19,7 @@ class Scrubber:
 
     def is_in(self, data: bytes) -> bool:
         """Tell whether a secret occurs in ``data``: cheaper than scrubbing text that holds none."""
-        return any(secret in data for secret in self._bytes)
+        return any(map(data.__contains__, self._bytes))
 
     def text(self, text: str, cut: bool = False) -> str:
         """Return ``text`` with stars for each secret; with ``cut``, for the beginning of one at its end too."""

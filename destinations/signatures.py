@@ -24,7 +24,7 @@ def terra_hmac(secret: bytes, timestamp: str, body: bytes) -> str:
 
 def terra_signature(secrets: Sequence[bytes], timestamp: str, body: bytes) -> str:
     """Return a ``terra-signature`` header: ``t=<unix seconds>`` and a ``v1`` for each secret."""
-    return ",".join([f"t={timestamp}", *(f"v1={terra_hmac(secret, timestamp, body)}" for secret in secrets)])
+    return ",".join([f"t={timestamp}", *[f"v1={terra_hmac(secret, timestamp, body)}" for secret in secrets]])
 
 
 def standard_key(secret: str) -> bytes:
@@ -45,5 +45,4 @@ def standard_key(secret: str) -> bytes:
 def standard_signature(keys: Sequence[bytes], message_id: str, timestamp: str, body: bytes) -> str:
     """Return a ``webhook-signature`` header: ``v1,<base64>`` for each key, with spaces between."""
     prefix = f"{message_id}.{timestamp}.".encode()
-    digests = (hmac_sha256(key, prefix, body) for key in keys)
-    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+    return " ".join([f"v1,{base64.b64encode(hmac_sha256(key, prefix, body)).decode()}" for key in keys])

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.services import free_port
 from tests.services.authority import Authority
 from tests.sink_server import HEADER
 
@@ -54,12 +55,17 @@ class Sink:
         fsync: bool = False,
         port: int = 0,
         directory: str | None = None,
+        keeps: bool = True,
     ) -> None:
-        """With ``tls``, its certificate is for ``names``, from a CA made now: ``ca_pem``."""
-        self.tls, self.fsync, self.port = tls, fsync, port
+        """With ``tls``, its certificate is for ``names``, from a CA made now: ``ca_pem``.
+
+        One that ``keeps`` nothing counts requests, and has none to show.
+        """
+        self.tls, self.fsync, self.port = tls, fsync, port or free_port()
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="sink-")
         self.directory = Path(directory or self._temporary.name)  # type: ignore[union-attr]
         self.ledger = self.directory / "ledger"
+        self.keeps = keeps
         self.ca_pem = self._make_certificate(names) if tls else ""
         self._process: subprocess.Popen[str] | None = None
         self._control: http.client.HTTPConnection | None = None
@@ -74,7 +80,8 @@ class Sink:
 
     def start(self) -> Self:
         """Start the server on its port, or on a free one; after ``stop`` it keeps its port."""
-        command = [sys.executable, "-u", str(SERVER), "--ledger", str(self.ledger), "--port", str(self.port)]
+        command = [sys.executable, "-u", str(SERVER), "--port", str(self.port)]
+        command += ["--ledger", str(self.ledger)] * self.keeps
         command += ["--fsync"] * self.fsync
         command += ["--certificate", str(self.directory / "server.pem")] * self.tls
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -22,6 +22,9 @@ Columns = Sequence[tuple[str, str]]
 
 # SQLite's default limit of bound variables is 32,766: https://www.sqlite.org/limits.html
 MAX_VARIABLES = 30_000
+# Of fewer rows all columns are arrays: by chance alone they are alike here and there, and nearly every group would
+# make a statement of its own, which PostgreSQL would have to plan.
+MANY_ROWS = 16
 
 
 def on_postgres() -> bool:
@@ -100,8 +103,9 @@ def insert_rows(
     unless: str = "",
     adding: Sequence[str] = (),
     returning: str = "",
+    alike: bool = False,
 ) -> list[tuple[Any, ...]]:
-    """Insert rows; return ``returning``.
+    """Insert rows; return ``returning``. ``alike`` says that most columns are the same in all rows, again and again.
 
     Those that conflict on the columns ``unless`` are skipped, or their numbers in the columns ``adding`` are
     added to the rows that are there.
@@ -112,17 +116,35 @@ def insert_rows(
     sums = ",".join(f"{name} = {table}.{name} + excluded.{name}" for name in adding)
     conflict = f" ON CONFLICT ({unless}) DO {'UPDATE SET ' + sums if sums else 'NOTHING'}" if unless else ""
     tail = conflict + (f" RETURNING {returning}" if returning else "")
-    write = _insert_arrays if on_postgres() else _insert_values
-    return write(cursor, table, columns, rows, tail)
-
-
-def _insert_arrays(cursor: Any, table: str, columns: Columns, rows: Sequence[Any], tail: str) -> list[tuple[Any, ...]]:
+    if not on_postgres():
+        return _insert_values(cursor, table, columns, rows, tail)
     names = ",".join(name for name, _ in columns)
-    values = ",".join(f"u.{name}::{kind}" for name, kind in columns)
-    arrays = ",".join(f"%b::{_array_kind(kind)}[]" for _, kind in columns)
-    sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({arrays}) AS u({names}){tail}"  # noqa: S608
-    cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)])
+    source, values = rows_from(columns, rows, keys=1 if alike else len(columns))
+    cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source} AS u{tail}", values)  # noqa: S608
     return cursor.fetchall() if "RETURNING" in tail else []
+
+
+def rows_from(columns: Columns, rows: Sequence[Sequence[Any]], keys: int) -> tuple[str, list[Any]]:
+    """Return rows as a subquery for PostgreSQL, and the values that it is executed with.
+
+    A column travels as an array, or as one value where many rows have the same: an array costs both sides a step
+    for each row. The first ``keys`` columns are always arrays: what is joined by, the planner takes for rarer than
+    it is where it is one value.
+    """
+    shown, names, arrays = [], [], []
+    same: list[Any] = []
+    different: list[list[Any]] = []
+    for (name, kind), column in zip(columns, zip(*rows, strict=True), strict=True):
+        if len(different) >= keys and len(rows) >= MANY_ROWS and column.count(column[0]) == len(rows):
+            shown.append(f"%b::{kind} AS {name}")
+            same.append(column[0])
+        else:
+            shown.append(f"a.{name}::{kind}")
+            names.append(name)
+            arrays.append(f"%b::{_array_kind(kind)}[]")
+            different.append(list(column))
+    listed = f"unnest({','.join(arrays)}) AS a({','.join(names)})"
+    return f"(SELECT {','.join(shown)} FROM {listed})", [*same, *different]  # noqa: S608
 
 
 def _array_kind(kind: str) -> str:

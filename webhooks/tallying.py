@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -95,7 +96,7 @@ def count_events(cursor: Any, events: Iterable[Received], moment: datetime) -> N
     """Add events that are new to the tallies of their sources, types and providers, in the current transaction."""
     totals, split = _Totals(_RECEIVED), _Totals(_SPLIT)
     for event in events:
-        for total in (totals.of(event.source_id), *_split(split, event.source_id, event)):
+        for total in (totals.of(event.source_id), *_split(split, event.source_id, event.type, event.provider)):
             total[0] += 1
             total[1] += event.size
     _add(cursor, totals, moment)
@@ -105,17 +106,31 @@ def count_events(cursor: Any, events: Iterable[Received], moment: datetime) -> N
 def count_attempts(cursor: Any, attempts: Iterable[Tried]) -> None:
     """Add attempts that ended to the tallies of their destinations, types and providers, in this transaction."""
     totals, split, now = _Totals(_DELIVERED), _Totals(_SPLIT), timezone.now()
-    for attempt in attempts:
-        outcome = _PLACE[attempt.outcome]
-        duration = len(OUTCOMES) + bisect_left(DURATION_BOUNDS_MS, attempt.duration_ms)
-        total = totals.of(attempt.destination_id)
-        total[outcome] += 1
-        total[duration] += 1
-        for total in _split(split, attempt.source_id, attempt):
-            total[len(_EVENTS) + outcome] += 1
-            total[len(_EVENTS) + duration] += 1
+    for one, count in Counter(map(_counted, attempts)).items():
+        total = totals.of(one.destination_id)
+        total[one.outcome] += count
+        total[one.duration] += count
+        for total in _split(split, one.source_id, one.type, one.provider):
+            total[len(_EVENTS) + one.outcome] += count
+            total[len(_EVENTS) + one.duration] += count
     _add(cursor, totals, now)
     _add(cursor, split, now)
+
+
+class _Counted(NamedTuple):
+    """What is the same of most attempts in a transaction: the places of outcome and duration in a tally, too."""
+
+    destination_id: UUID
+    source_id: UUID | None
+    type: str
+    provider: str
+    outcome: int
+    duration: int
+
+
+def _counted(one: Tried) -> _Counted:
+    duration = len(OUTCOMES) + bisect_left(DURATION_BOUNDS_MS, one.duration_ms)
+    return _Counted(one.destination_id, one.source_id, one.type, one.provider, _PLACE[one.outcome], duration)
 
 
 class _Totals(dict[_Key, list[int]]):
@@ -133,13 +148,13 @@ class _Totals(dict[_Key, list[int]]):
         return found
 
 
-def _split(totals: _Totals, source_id: UUID | None, one: Received | Tried) -> Sequence[list[int]]:
+def _split(totals: _Totals, source_id: UUID | None, type_: str, provider: str) -> Sequence[list[int]]:
     """Return the counts of a type and of a provider."""
     if source_id is None:
         return ()
     return (
-        totals.of(TYPE, source_id, _name(TYPE, one.type)),
-        totals.of(PROVIDER, source_id, _name(PROVIDER, one.provider)),
+        totals.of(TYPE, source_id, _name(TYPE, type_)),
+        totals.of(PROVIDER, source_id, _name(PROVIDER, provider)),
     )
 
 

@@ -150,7 +150,7 @@ class WebhookAdapter(Adapter[WebhookConfig, WebhookCredentials]):
         headers = self._signer.headers(message.event_id, body)
         for name, as_spelled in HANDED_ON.items():
             if value := message.headers.get(name):
-                headers[as_spelled] = _CONTROL.sub(" ", value)
+                headers[as_spelled] = value if value.isprintable() else _CONTROL.sub(" ", value)
         lines = self._fixed + [f"{name}: {value}" for name, value in headers.items()]
         tag = message, headers
         return HttpRequest("POST", self._url, lines, body, self.limits.timeout_s, self.config.ca_certificate, tag)

@@ -90,10 +90,9 @@ def snapshot(answer: HttpResponse, scrubber: Scrubber) -> dict[str, Any]:
     """
     most = STORED_OF_2XX if 200 <= answer.status < 300 else STORED
     headers, body = answer.headers, answer.body
-    if answer.truncated or scrubber.is_in(body):
-        body = scrubber.text(body.decode(errors="replace"), answer.truncated).encode()
-    if scrubber.is_in(b"".join(answer.lines)):
+    if answer.truncated or scrubber.is_in(b"".join([*answer.lines, body])):
         headers = {name: scrubber.text(value) for name, value in headers.items()}
+        body = scrubber.text(body.decode(errors="replace"), answer.truncated).encode()
     text = body[:most].decode(errors="replace")
     return {
         "status": answer.status,

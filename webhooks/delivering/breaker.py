@@ -93,16 +93,22 @@ def _later(now: datetime, seconds: float) -> Greatest:
 def _reset(destination_id: UUID, version: int) -> None:
     """Forget failures, end the breaker's pause, and note a first success of the row as it is now.
 
-    Plain SQL: it runs for every group of results.
+    Plain SQL, and one look where there is nothing to write: it runs for every group of results.
     """
+    there_is = "id = %s AND (failing_since IS NOT NULL OR pause_reason = %s OR proven_at IS NULL AND version <= %s)"
+    which = [bind(destination_id), BREAKER, version]
+    with fast_cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM destinations_destination WHERE {there_is}", which)  # noqa: S608
+        if cursor.fetchone() is None:
+            return
     with transaction.atomic(), fast_cursor() as cursor:
         cursor.execute(
-            "UPDATE destinations_destination SET failing_since = NULL, consecutive_failures = 0, "
+            "UPDATE destinations_destination SET failing_since = NULL, consecutive_failures = 0, "  # noqa: S608
             "paused_until = CASE WHEN pause_reason = %s THEN NULL ELSE paused_until END, "
             "pause_reason = CASE WHEN pause_reason = %s THEN '' ELSE pause_reason END, "
             "proven_at = CASE WHEN version <= %s THEN COALESCE(proven_at, %s) ELSE proven_at END "
-            "WHERE id = %s AND (failing_since IS NOT NULL OR pause_reason = %s OR proven_at IS NULL AND version <= %s)",
-            [BREAKER, BREAKER, version, bind(timezone.now()), bind(destination_id), BREAKER, version],
+            f"WHERE {there_is}",
+            [BREAKER, BREAKER, version, bind(timezone.now()), *which],
         )
         if cursor.rowcount:
             _recovered(destination_id)

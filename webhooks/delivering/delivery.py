@@ -1,12 +1,12 @@
 """From a claimed row to a message, and from an adapter's result to what is settled."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.conf import settings
 
 from destinations.adapters.base import Adapter, Message, Outcome, Result
@@ -65,8 +65,8 @@ def _link(row: Claimed, target: Target) -> str:
 
 
 def handed_on(headers: Any) -> Mapping[str, str]:
-    """Return the received headers that travel on; a database may hand them out as JSON text."""
-    held = json.loads(headers) if isinstance(headers, str) else headers
+    """Return the received headers that travel on, of JSON text or of what it says."""
+    held = orjson.loads(headers) if isinstance(headers, str) else headers
     return {name: held[name] for name in HANDED_ON if name in held}
 
 

@@ -10,14 +10,14 @@ still carries an earlier claim was lost by that worker, and its try is logged as
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from webhooks.models import AttemptOutcome, DeliveryStatus
-from webhooks.sql import as_moment, as_uuid, bind, fast_cursor, insert_rows, marks, on_postgres
+from webhooks.sql import as_moment, as_uuid, bind, fast_cursor, insert_rows, marks, on_postgres, rows_from
 from webhooks.tallying import count_attempts
 
 ATTEMPT_COLUMNS = (
@@ -25,6 +25,11 @@ ATTEMPT_COLUMNS = (
     ("outcome", "text"), ("status_code", "int"), ("error_code", "text"), ("error_detail", "text"), ("hint", "text"),
     ("request", "jsonb"), ("response", "jsonb"), ("trigger", "text"), ("worker", "text"), ("late", "bool"),
     ("replay_id", "bigint"),
+)  # fmt: skip
+
+SETTLED_COLUMNS = (
+    ("id", "bigint"), ("claim", "text"), ("status", "text"), ("wait", "float8"), ("retries", "int"), ("number", "int"),
+    ("code", "text"),
 )  # fmt: skip
 
 
@@ -38,8 +43,7 @@ class Due:
     consecutive_failures: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery in hand, with what its message is made of."""
 
     delivery_id: int
@@ -51,12 +55,13 @@ class Claimed:
     user_id: str
     reference_id: str
     provider: str
-    headers: Any  # a dict, or its JSON text
+    headers: Any  # JSON text, or what it says
     received_at: datetime
     body: Any
     store_name: str
     replay_id: int | None = None  # the replay that this try belongs to
     source_id: UUID | None = None
+    lost: str = ""  # the earlier claim that it still carried: its worker did not report back
 
 
 @dataclass(slots=True)
@@ -128,12 +133,12 @@ def claim(destination_id: UUID, claimed_by: str, most: int, lease_s: float) -> l
         else:
             rows = _claim_sqlite(cursor, destination_id, claimed_by, most, lease_s)
         _log_lost(cursor, rows)
-    return [_claimed(row) for row in rows]
+    return rows
 
 
 _CLAIMED_COLUMNS = (
     "c.id, c.event_id, c.attempt_count, c.retry_count, c.trigger, e.type, e.user_id, e.reference_id, e.provider, "
-    "e.headers, e.received_at, p.body, COALESCE(p.store_name, ''), "
+    "CAST(e.headers AS text), e.received_at, p.body, COALESCE(p.store_name, ''), "
     "CASE WHEN c.trigger = 'replay' THEN c.replay_id END, e.source_id, c.lost"
 )
 _JOINED = "JOIN webhooks_event e ON e.id = c.event_id LEFT JOIN webhooks_payload p ON p.event_id = c.event_id"
@@ -150,9 +155,7 @@ _DELIVERABLE = (
 )
 
 
-def _claim_postgres(
-    cursor: Any, destination_id: UUID, claimed_by: str, most: int, lease_s: float
-) -> list[tuple[Any, ...]]:
+def _claim_postgres(cursor: Any, destination_id: UUID, claimed_by: str, most: int, lease_s: float) -> list[Claimed]:
     cursor.execute(
         f"""
         WITH due AS (
@@ -172,13 +175,10 @@ def _claim_postgres(
         [destination_id, destination_id, most, claimed_by, lease_s],
         binary=True,  # bodies as they are, and times without Django's loader: half of the client's time
     )
-    rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return [Claimed._make(row) for row in cursor.fetchall()]
 
 
-def _claim_sqlite(
-    cursor: Any, destination_id: UUID, claimed_by: str, most: int, lease_s: float
-) -> list[tuple[Any, ...]]:
+def _claim_sqlite(cursor: Any, destination_id: UUID, claimed_by: str, most: int, lease_s: float) -> list[Claimed]:
     # BEGIN IMMEDIATE holds the only write lock: nobody can claim between these statements.
     moment = timezone.now()
     cursor.execute(
@@ -188,28 +188,30 @@ def _claim_sqlite(
         f"AND c.next_attempt_at <= %s AND {_DELIVERABLE} ORDER BY c.next_attempt_at LIMIT %s",
         [bind(destination_id), bind(moment), bind(destination_id), bind(moment), most],
     )
-    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    rows = [_claimed(row) for row in cursor.fetchall()]
     cursor.executemany(
         "UPDATE webhooks_delivery SET claimed_by = %s, next_attempt_at = %s, attempt_count = %s WHERE id = %s",
-        [(claimed_by, bind(moment + timedelta(seconds=lease_s)), row[2], row[0]) for row in rows],
+        [(claimed_by, bind(moment + timedelta(seconds=lease_s)), row.attempt_count, row.delivery_id) for row in rows],
     )
     return rows
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:
-    values = list(row[:-1])  # the last one is the claim that was lost
-    values[1], values[10], values[-1] = as_uuid(values[1]), as_moment(values[10]), as_uuid(values[-1])
-    return Claimed(*values)
+    """Return a row of SQLite's, which knows neither UUIDs nor times."""
+    text = Claimed._make(row)
+    return text._replace(
+        event_id=as_uuid(text.event_id), received_at=as_moment(text.received_at), source_id=as_uuid(text.source_id)
+    )
 
 
-def _log_lost(cursor: Any, rows: Iterable[tuple[Any, ...]]) -> None:
+def _log_lost(cursor: Any, rows: Iterable[Claimed]) -> None:
     """Log the try of each row whose earlier claim was lost: nobody knows how it ended."""
     moment = timezone.now()
     lost = [
-        (pk, number, moment, None, AttemptOutcome.UNKNOWN, None, "worker_lost",
+        (row.delivery_id, row.attempt_count, moment, None, AttemptOutcome.UNKNOWN, None, "worker_lost",
          "The worker that had claimed this delivery did not report back before its lease ended.",
-         "", "{}", "{}", trigger, claim, False, replay)
-        for pk, _, number, _, trigger, *_, replay, _, claim in rows if claim
+         "", "{}", "{}", row.trigger, row.lost, False, row.replay_id)
+        for row in rows if row.lost
     ]  # fmt: skip
     insert_rows(cursor, "webhooks_attempt", ATTEMPT_COLUMNS, lost)
 
@@ -236,28 +238,22 @@ def _update_deliveries(cursor: Any, settlements: Sequence[Settlement]) -> set[in
 
 
 def _update_deliveries_postgres(cursor: Any, settlements: Sequence[Settlement]) -> set[int]:
-    columns = list(
-        zip(
-            *[
-                (s.delivery_id, s.claimed_by, s.status, s.wait_s, s.retry_count, s.number, s.error_code)
-                for s in settlements
-            ],
-            strict=True,
-        )
-    )
+    rows = [
+        (s.delivery_id, s.claimed_by, s.status, s.wait_s, s.retry_count, s.number, s.error_code) for s in settlements
+    ]
+    source, values = rows_from(SETTLED_COLUMNS, rows, keys=2)
     cursor.execute(
-        """
+        f"""
         UPDATE webhooks_delivery d SET status = u.status, claimed_by = '', retry_count = u.retries,
             attempt_count = u.number, last_error_code = u.code, trigger = 'schedule',
             next_attempt_at = statement_timestamp() + make_interval(secs => u.wait),
             settled_at = CASE WHEN u.status = 'pending' THEN NULL ELSE statement_timestamp() END
-        FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::float8[], %b::int[], %b::int[], %b::text[])
-            AS u(id, claim, status, wait, retries, number, code)
+        FROM {source} AS u
         WHERE d.id = u.id AND d.claimed_by = u.claim AND d.status = 'pending'
             AND d.id = ANY(%b::bigint[])  -- an index probe for each, where a join may read the whole table
         RETURNING d.id
-        """,
-        [*(list(column) for column in columns), list(columns[0])],
+        """,  # noqa: S608
+        [*values, [row[0] for row in rows]],
     )
     return {row[0] for row in cursor.fetchall()}
 
@@ -285,7 +281,7 @@ def _append_attempts(cursor: Any, settlements: Iterable[Settlement], *, late: bo
          s.error_detail, s.hint, s.request, s.response, s.trigger, s.claimed_by, late, s.replay_id)
         for s in settlements
     ]  # fmt: skip
-    insert_rows(cursor, "webhooks_attempt", ATTEMPT_COLUMNS, rows)
+    insert_rows(cursor, "webhooks_attempt", ATTEMPT_COLUMNS, rows, alike=True)
 
 
 def _settle_late(cursor: Any, item: Settlement) -> None:
