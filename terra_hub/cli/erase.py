@@ -30,7 +30,7 @@ from webhooks.api.erasure_serializers import (
 )
 from webhooks.keeping.erasures import jobs
 from webhooks.keeping.erasures.plans import Plan, Reached, plan
-from webhooks.keeping.erasures.tallies import places_of, removed
+from webhooks.keeping.erasures.tallies import GOT, places_of, removed
 from webhooks.keeping.erasures.wanted import ALL, NONE
 from webhooks.models import Erasure, ErasureStatus
 
@@ -142,7 +142,8 @@ def _plan_facts(found: Plan) -> dict[str, Any]:
 
 
 def _left(one: Reached) -> str:
-    return f"{one.destination.name} ({one.delivered:,} delivered)"
+    unconfirmed = f", {one.unconfirmed:,} sent without a yes" if one.unconfirmed else ""
+    return f"{one.destination.name} ({one.delivered:,} delivered{unconfirmed})"
 
 
 def _flat(fact: Any) -> str:
@@ -208,7 +209,7 @@ def _at_destinations(row: Erasure) -> str:
 
 
 def _became(said: dict[str, Any]) -> str:
-    counts = [f"{said[name]:,} {name}" for name in ("delivered", "erased") if said.get(name)]
+    counts = [f"{said[name]:,} {name}" for name in (*GOT, "erased") if said.get(name)]
     return " ".join(filter(None, (", ".join((said.get("status", "waiting"), *counts)) + ".", said.get("detail", ""))))
 
 

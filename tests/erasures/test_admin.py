@@ -30,7 +30,7 @@ def test_a_person_is_erased_once_their_id_was_typed_again(ana: Person, source: S
     assert "5 events" in plan.text
     assert "2 of them still wait" in plan.text
     assert OLD in plan.text
-    assert "hook 1 delivered. Its owner has to erase there" in plan.text
+    assert "hook 1 delivered, 3 sent without a yes. Its owner has to erase there" in plan.text
     wrong = ana.post(ADD, **asked, do="start", typed=OLD)
     assert "Nothing was erased: what you typed is another id." in wrong.text
     assert not Erasure.objects.exists()
@@ -41,7 +41,7 @@ def test_a_person_is_erased_once_their_id_was_typed_again(ana: Person, source: S
 
     row = carried_on(Erasure.objects.get())
     page = ana.look(row)
-    assert "Nothing of the person is left in the hub." in page.text
+    assert "Nothing of the person is left in the hub, except" in page.text
     assert "Not from here" in page.text
     for shown in (started, page, ana.get(ERASURES)):
         assert not any(one in shown.source for one in IDS)
@@ -130,7 +130,7 @@ def test_one_that_runs_goes_on_without_what_failed_and_has_no_such_button_before
 def test_where_data_remains_is_on_the_page(ana: Person, source: Source, hook: Destination) -> None:
     everything_of_alice(source, hook)
     row = carried_on(jobs.start(user_ids=[NEW]))
-    assert "Not asked 1 delivered. It stays there: tell its owner." in ana.look(row).text
+    assert "Not asked 1 delivered. 3 sent without a yes. It stays there: tell its owner." in ana.look(row).text
 
 
 def test_one_that_waits_is_cancelled(ana: Person, source: Source) -> None:

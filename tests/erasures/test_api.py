@@ -30,8 +30,11 @@ def test_a_dry_run_counts_and_starts_nothing(api: Api, source: Source, hook: Des
     assert said["user_ids"] == 2
     assert (said["counts"]["events"], said["counts"]["pending"], said["counts"]["quarantine"]) == (6, 2, 4)
     assert said["destinations"] == [
-        {"id": str(hook.pk), "name": "hook", "type": "webhook", "delivered": 1, "erases": False, "chosen": True}
-    ]
+        {
+            "id": str(hook.pk), "name": "hook", "type": "webhook", "delivered": 1, "unconfirmed": 3, "erases": False,
+            "chosen": True,
+        }
+    ]  # fmt: skip
     assert not Erasure.objects.exists()
     assert Event.objects.count() == 6
 
@@ -153,8 +156,11 @@ def test_the_same_request_twice_is_one_erasure(api: Api) -> None:
 def test_all_means_every_destination_that_is_there(api: Api) -> None:
     db = make_database("db")
     assert api.post("erasures", {"user_id": NEW, "destinations": "all"}, 202)["destinations"] == [
-        {"id": str(db.pk), "status": "waiting", "delivered": 0, "erased": 0, "tries": 0, "detail": "", "hint": ""}
-    ]
+        {
+            "id": str(db.pk), "status": "waiting", "delivered": 0, "unconfirmed": 0, "erased": 0, "tries": 0,
+            "detail": "", "hint": "",
+        }
+    ]  # fmt: skip
 
 
 def _client(scopes: list[str], sources: list[str]) -> Client:

@@ -68,8 +68,8 @@ def test_it_is_asked_for_all_ids_and_for_what_was_or_may_have_been_delivered(
     assert {(one.type, one.body, one.reference_id) for one in messages} == {("daily", b"", REFERENCE)}
     said = {one.pop("name"): one for one in row.receipt["destinations"]}
     assert said["hook"] == {
-        "id": str(hook.pk), "type": "webhook", "status": "erased", "delivered": 1, "erased": 7,
-        "detail": "Removed what [erased] had.",
+        "id": str(hook.pk), "type": "webhook", "status": "erased", "delivered": 1, "unconfirmed": 3,
+        "erased": 7, "detail": "Removed what [erased] had.",
     }  # fmt: skip
     assert (said["another"]["status"], said["another"]["delivered"]) == ("not_asked", 1)
     assert removed(row) == 7 + sum(row.counts[name] for name in REMOVED)

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from destinations.models import Destination, Notice, StoredAnswer
-from tests.api_support import make_user, refused
+from tests.api_support import make_delivery, make_destination, make_user, refused
 from tests.erasures.stage import (
     BOB,
     IDS,
@@ -87,6 +87,7 @@ def test_a_plan_counts_and_changes_nothing(source: Source, hook: Destination) ->
     }  # fmt: skip
     (place,) = found.destinations
     assert (place.destination, place.delivered, place.erases, place.chosen) == (hook, 1, False, True)
+    assert place.unconfirmed == 3
     assert (Event.objects.count(), Delivery.objects.filter(status="pending").count()) == before
     assert not Erasure.objects.exists()
 
@@ -175,6 +176,22 @@ def test_what_was_being_taken_in_when_it_began_is_found_by_the_last_look(
     assert rows_that_name(NEW) == []
     assert files_that_name(payload_folder(), NEW) == []
     assert (row.receipt["counts"]["events"], row.receipt["counts"]["quarantine"]) == (2, 1)
+
+
+def test_a_receiver_that_said_no_is_told_of_since_it_may_have_kept_what_it_was_sent(
+    source: Source, hook: Destination
+) -> None:
+    other, never = make_destination("said-no"), make_destination("never-tried")
+    event = kept_event(NEW, source=source)
+    make_delivery(event, other, "dead", attempt_count=2)
+    make_delivery(event, never)
+
+    assert [(one.destination, one.delivered, one.unconfirmed) for one in plan(user_ids=[NEW]).destinations] == [
+        (other, 0, 1)
+    ]
+    row = carried_on(jobs.start(user_ids=[NEW]))
+    (told,) = row.receipt["destinations"]
+    assert (told["name"], told["status"], told["delivered"], told["unconfirmed"]) == ("said-no", "not_asked", 0, 1)
 
 
 def test_an_event_whose_id_runs_ahead_of_the_clock_is_erased_too() -> None:

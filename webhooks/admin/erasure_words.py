@@ -7,7 +7,7 @@ from destinations.models import Destination
 from destinations.shown import Chip, Tone, chip, exact
 from webhooks.keeping.erasures.elsewhere import CANNOT, ERASED, LEFT_OUT
 from webhooks.keeping.erasures.jobs import FAILED, OPEN
-from webhooks.keeping.erasures.tallies import NOT_ASKED
+from webhooks.keeping.erasures.tallies import GOT, NOT_ASKED
 from webhooks.keeping.erasures.tallies import places_of as said_of
 from webhooks.models import Erasure, ErasureStatus
 
@@ -52,6 +52,7 @@ class Place(NamedTuple):
     name: str
     chip: Any
     delivered: int
+    unconfirmed: int
     erased: int
     detail: str
 
@@ -68,7 +69,7 @@ def stage_in_words(row: Erasure) -> str:
     if row.status == ErasureStatus.RUNNING:
         return _STAGES.get(row.stage, "")
     if row.status == ErasureStatus.DONE:
-        return "Nothing of the person is left in the hub."
+        return "Nothing of the person is left in the hub, except where an event of somebody else names them."
     return row.problem or "Nothing was erased."
 
 
@@ -88,5 +89,5 @@ def _place(name: str, said: Mapping[str, Any]) -> Place:
     detail = " ".join(filter(None, (said.get("detail", ""), said.get("hint", ""))))
     if said.get("status") == NOT_ASKED:
         detail = "It stays there: tell its owner."
-    counts = said.get("delivered", 0), said.get("erased", 0)
-    return Place(name, chip(_PLACES[said.get("status", "")]), *counts, detail)
+    delivered, unconfirmed, erased = (said.get(name, 0) for name in (*GOT, "erased"))
+    return Place(name, chip(_PLACES[said.get("status", "")]), delivered, unconfirmed, erased, detail)

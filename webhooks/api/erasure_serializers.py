@@ -10,7 +10,7 @@ from webhooks.keeping.erasures import jobs
 from webhooks.keeping.erasures.elsewhere import CANNOT, ERASED, LEFT_OUT
 from webhooks.keeping.erasures.people import MOST_USERS
 from webhooks.keeping.erasures.plans import Plan
-from webhooks.keeping.erasures.tallies import NOT_ASKED, places_of, removed
+from webhooks.keeping.erasures.tallies import GOT, NOT_ASKED, places_of, removed
 from webhooks.keeping.erasures.wanted import ALL, MOST, NONE
 from webhooks.models import ID_LENGTH, NOTE_LENGTH, Erasure
 
@@ -93,6 +93,9 @@ class ErasedAtSerializer(serializers.Serializer[Any]):
     delivered = serializers.IntegerField(
         help_text="Events of the person that it had got, counted as they go from the hub: complete once it is done."
     )
+    unconfirmed = serializers.IntegerField(
+        help_text="Events of the person that were sent there without a yes: it may have kept them all the same."
+    )
     erased = serializers.IntegerField(help_text="Rows or objects.")
     tries = serializers.IntegerField(help_text="That failed in a row.")
     detail = serializers.CharField()
@@ -123,7 +126,7 @@ class ErasureSerializer(serializers.ModelSerializer[Erasure]):
     @extend_schema_field(ErasedAtSerializer(many=True))
     def get_destinations(self, row: Erasure) -> Any:
         """Return each destination that was named or had got something, with what became of it."""
-        nothing = {"status": "waiting", "delivered": 0, "erased": 0, "tries": 0, "detail": "", "hint": ""}
+        nothing = {"status": "waiting", **dict.fromkeys((*GOT, "erased", "tries"), 0), "detail": "", "hint": ""}
         rows = [{**nothing, **said, "id": key} for key, said in places_of(row).items()]
         return ErasedAtSerializer(rows, many=True).data
 
@@ -157,6 +160,7 @@ class PlannedAtSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(source="destination.name")
     type = serializers.CharField(source="destination.type")
     delivered = serializers.IntegerField(help_text="Of the person's events that the hub still has.")
+    unconfirmed = serializers.IntegerField(help_text="Of them, those that were sent there without a yes.")
     erases = serializers.BooleanField(help_text="Whether it can be erased from here.")
     chosen = serializers.BooleanField(help_text="Whether it was named.")
 

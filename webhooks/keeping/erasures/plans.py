@@ -1,17 +1,18 @@
 """What an erasure would take away, counted; nothing is changed."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from destinations.models import Destination
 from destinations.registry import UnknownType, adapter_class
 from webhooks.keeping.erasures.matching import Ids
 from webhooks.keeping.erasures.people import Person, asked, find, users_beside
+from webhooks.keeping.erasures.tallies import got_by
 from webhooks.keeping.erasures.wanted import destinations_of
 from webhooks.models import Attempt, Delivery, DeliveryStatus, Event, Payload, QuarantinedRequest
 
@@ -20,10 +21,11 @@ LOOKED_AT = 2_000  # requests in the quarantine, newest first: their bodies have
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A destination to which something of the person was delivered, or where it is to be erased."""
+    """A destination to which something of the person was sent, or where it is to be erased."""
 
     destination: Destination
     delivered: int  # of the person's events, those that the hub still has
+    unconfirmed: int  # sent without a yes
     erases: bool  # whether the hub can erase there
     chosen: bool
 
@@ -48,28 +50,26 @@ def plan(*, user_ids: Iterable[str] = (), reference_ids: Iterable[str] = (), des
     """Return what an erasure of this person would take away now; raise ``Refused`` as ``jobs.start`` does."""
     chosen = destinations_of(destinations)
     person = find(asked(user_ids, reference_ids))
-    counts, delivered = _counted(person)
+    counts, got = _counted(person)
     counts["quarantine"], complete = _refused_of(person.ids)
-    return Plan(
-        person, dict(counts), complete, _reached(chosen, delivered), users_beside(person) if person.user_ids else 0
-    )
+    return Plan(person, dict(counts), complete, _reached(chosen, got), users_beside(person) if person.user_ids else 0)
 
 
-def _counted(person: Person) -> tuple[Counter[str], Counter[UUID]]:
-    """Return how many rows of each kind there are, and how many deliveries were made to each destination."""
-    counts, delivered = Counter[str](), Counter[UUID]()
+def _counted(person: Person) -> tuple[Counter[str], Mapping[UUID, Counter[str]]]:
+    """Return how many rows of each kind there are, and what each destination got."""
+    counts, got = Counter[str](), defaultdict[UUID, Counter[str]](Counter)
     for rows in _distinct(person):
         keys = rows.order_by().values("pk")
         counts["events"] += rows.count()
         counts["payloads"] += Payload.objects.filter(event_id__in=keys).count()
         counts["files"] += Payload.objects.filter(event_id__in=keys).exclude(store_name="").count()
         counts["attempts"] += Attempt.objects.filter(delivery__event_id__in=keys).count()
-        groups = Delivery.objects.filter(event_id__in=keys).order_by().values_list("destination_id", "status")
-        for destination, status, count in groups.annotate(Count("pk")):
-            counts["deliveries"] += count
-            counts["pending"] += count if status == DeliveryStatus.PENDING else 0
-            delivered[destination] += count if status == DeliveryStatus.DELIVERED else 0
-    return counts, delivered
+        deliveries = Delivery.objects.filter(event_id__in=keys)
+        counts["deliveries"] += deliveries.count()
+        counts["pending"] += deliveries.filter(status=DeliveryStatus.PENDING).count()
+        for destination, of_it in got_by(deliveries).items():
+            got[destination] += of_it
+    return counts, got
 
 
 def _distinct(person: Person) -> Iterator[QuerySet[Event]]:
@@ -90,11 +90,15 @@ def _refused_of(ids: Ids) -> tuple[int, bool]:
     return found, looked_at <= LOOKED_AT
 
 
-def _reached(chosen: Sequence[Destination], delivered: Counter[UUID]) -> list[Reached]:
+def _reached(chosen: Sequence[Destination], got: Mapping[UUID, Counter[str]]) -> list[Reached]:
     ids = {one.pk for one in chosen}
-    others = Destination.objects.filter(pk__in=[pk for pk, count in delivered.items() if count and pk not in ids])
+    others = Destination.objects.filter(pk__in=got.keys() - ids)
     rows = sorted([*chosen, *others], key=lambda one: one.name)
-    return [Reached(one, delivered[one.pk], can_erase(one), one.pk in ids) for one in rows]
+    return [_reached_one(one, got.get(one.pk, Counter()), one.pk in ids) for one in rows]
+
+
+def _reached_one(destination: Destination, got: Counter[str], chosen: bool) -> Reached:
+    return Reached(destination, got["delivered"], got["unconfirmed"], can_erase(destination), chosen)
 
 
 def can_erase(destination: Destination) -> bool:

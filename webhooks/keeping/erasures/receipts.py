@@ -7,7 +7,7 @@ from typing import Any
 
 from destinations.models import Destination
 from webhooks.keeping.erasures.people import person_in
-from webhooks.keeping.erasures.tallies import Said, places_of
+from webhooks.keeping.erasures.tallies import GOT, Said, places_of
 from webhooks.models import Erasure
 
 FORM = "terra-hub-erasure/1"
@@ -40,7 +40,7 @@ def _destinations(erasure: Erasure) -> list[dict[str, Any]]:
 def _destination(key: str, row: Destination | None, said: Said) -> dict[str, Any]:
     about = {"id": key, "name": row.name if row else "", "type": row.type if row else ""}
     texts = {name: said.get(name, "") for name in ("status", "detail")}
-    return about | texts | {name: said.get(name, 0) for name in ("delivered", "erased")}
+    return about | texts | {name: said.get(name, 0) for name in (*GOT, "erased")}
 
 
 def sha256_of(receipt: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from webhooks.keeping.erasures import traces
 from webhooks.keeping.erasures.matching import Ids
 from webhooks.keeping.erasures.people import Person, after_all_events, batch, find, person_in
 from webhooks.keeping.erasures.removing import remove_events, remove_refused
-from webhooks.keeping.erasures.tallies import delivered_of, with_delivered
+from webhooks.keeping.erasures.tallies import got_by, with_got
 from webhooks.keeping.erasures.tombstones import mark_events, mark_users
 from webhooks.keeping.leases import kept
 from webhooks.keeping.payloads import erase_body
@@ -58,9 +58,9 @@ class Held:
         """Add to what was erased."""
         self.row.counts = dict(Counter(self.row.counts) + Counter(counts))
 
-    def note(self, delivered: Mapping[str, int]) -> None:
-        """Note, by destination, how much of what is removed was delivered there: nothing else knows it afterwards."""
-        self.row.destination_results = with_delivered(self.row.destination_results, delivered)
+    def note(self, got: Mapping[UUID, Counter[str]]) -> None:
+        """Note, by destination, how much of what is removed it got: nothing else knows it afterwards."""
+        self.row.destination_results = with_got(self.row.destination_results, got)
 
     def go(self, stage: str, cursor: str = "") -> None:
         """Go on at a place, and write all of the row."""
@@ -181,7 +181,7 @@ def events(row: Erasure, worker: str) -> float:
     with held(row, worker) as job:
         if _made_due(keys):
             raise NotHeld  # in this very moment
-        job.note(delivered_of(keys))
+        job.note(got_by(Delivery.objects.filter(event_id__in=keys)))
         job.count(tombstones=mark_events(job.row, _marks(found)), files=len(names), **remove_events(keys))
         job.go(row.stage, row.cursor)
     return 0.0
