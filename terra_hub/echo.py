@@ -12,6 +12,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 KEPT = 50
 BODY_SHOWN = 4096
+CHUNK = 64 * 1024
+SHOWN = ("content-", "dev-id", "host", "terra-", "user-agent", "webhook-", "x-terra-")  # beginnings of names
 
 _received: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
@@ -37,15 +39,22 @@ def fail(request: HttpRequest) -> HttpResponse:
 
 @staff_member_required
 def _page(request: HttpRequest) -> HttpResponse:
-    return render(request, "echo.html", {"received": list(_received)})
+    shown = request.user.has_perm("webhooks.view_payload")
+    return render(request, "echo.html", {"received": list(_received), "shows_bodies": shown})
 
 
 def _seen(request: HttpRequest) -> dict[str, Any]:
-    headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
+    # Read past Django's limit of a request's body, which is meant for forms: a webhook may have 64 MiB.
+    beginning = request.read(BODY_SHOWN)
     return {
         "at": timezone.now(),
-        "event_id": headers.get("Webhook-Id", ""),
-        "headers": sorted(headers.items()),
-        "size": len(request.body),
-        "body": request.body[:BODY_SHOWN].decode(errors="replace"),
+        "event_id": request.headers.get("Webhook-Id", ""),
+        "headers": sorted((name, _shown(name, value)) for name, value in request.headers.items()),
+        "size": len(beginning) + sum(map(len, iter(lambda: request.read(CHUNK), b""))),
+        "body": beginning.decode(errors="replace"),
     }
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a header's value where the hub makes it of what is no secret: an operator's own headers may be keys."""
+    return value if name.lower().startswith(SHOWN) else "••••"

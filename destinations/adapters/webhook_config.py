@@ -199,7 +199,7 @@ def _headers_problem(config: WebhookConfig) -> str:
 def _header_problem(name: str, value: str) -> str:
     if problem := header_name_problem(name):
         return problem
-    if is_credential(name):
+    if is_credential(name, value):
         return (
             f"{name} looks like a credential, and would be stored in clear: put it into Secret headers "
             "(credentials.secret_headers), or choose an authentication."

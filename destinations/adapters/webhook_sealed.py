@@ -14,10 +14,12 @@ MAX_TEXT = 64 * 1024
 
 # Names of what is plainly a credential. One that is caught and is none is sent from the sealed field just as well.
 _CREDENTIAL = re.compile(
-    r"api[-_.]?key|token|secret|passw|cookie|credential|authori[sz]ation"
-    r"|(^|[-_.])(auth|authentication|key|pwd|jwt|session|signature|sig)($|[-_.])",
+    r"api[-_.]?key|token|secret|passw|passphrase|passcode|cookie|credential|authori[sz]ation|functions[-_.]code"
+    r"|(^|[-_.])(auth|authentication|key|pwd|pin|jwt|session|signature|sig)($|[-_.])",
     re.IGNORECASE,
 )
+# An authentication scheme before something: https://www.rfc-editor.org/rfc/rfc9110#section-11.4
+_SCHEME = re.compile(r"(bearer|basic|token|apikey)\s+\S", re.IGNORECASE)
 _QUERY_ONLY = frozenset({"code"})  # Azure Functions call their keys so
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2; values without control characters.
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -35,9 +37,9 @@ _TAKEN = frozenset(
 _TAKEN_PREFIXES = ("terra-", "x-terra-", "webhook-", "proxy-")
 
 
-def is_credential(name: str) -> bool:
-    """Tell whether a header of this name plainly carries a credential."""
-    return _CREDENTIAL.search(name) is not None
+def is_credential(name: str, value: str = "") -> bool:
+    """Tell whether a header of this name, or with this value, plainly carries a credential."""
+    return bool(_CREDENTIAL.search(name) or _SCHEME.match(value))
 
 
 def is_query_credential(name: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from destinations.adapters.base import Outcome
 from destinations.adapters.webhook import WebhookAdapter
-from destinations.adapters.webhook_config import WebhookConfig, WebhookCredentials
+from destinations.adapters.webhook_config import WebhookConfig, WebhookCredentials, problems
 from destinations.specs import clean_values, load, problems_of
 from tests.adapters.webhook_support import deliver
 from tests.sink import Sink
@@ -107,3 +107,17 @@ def test_a_header_that_would_be_sent_twice_is_refused(config: dict[str, Any], by
     assert list(found) == ["secret_headers"]
     assert by in found["secret_headers"]
     assert WebhookAdapter.validate_credentials(WebhookConfig("https://a.example/"), credentials) == {}
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("X-Functions-Code", "a"), ("X-Passphrase", "a"), ("X-Pin", "1234"), ("X-Access", "Bearer abc"),
+    ("X-Of", "basic YQ=="),
+])  # fmt: skip
+def test_a_header_in_clear_that_plainly_is_a_credential_is_refused_with_where_it_goes(name: str, value: str) -> None:
+    config = WebhookConfig(url="https://a.example/hook", headers={name: value})
+    assert "Secret headers" in dict(problems(config))["headers"]
+
+
+def test_a_header_in_clear_that_is_none_is_taken() -> None:
+    config = WebhookConfig(url="https://a.example/hook", headers={"X-Country-Code": "DE", "X-Kind": "basic"})
+    assert dict(problems(config)) == {}
