@@ -12,14 +12,15 @@ def main() -> None:
 
         sys.exit(hub(sys.argv[2:], f"{sys.argv[0].rpartition('/')[2]} hub"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terra_hub.settings")
-    from terra_hub.entry import settings_problem
-
-    if problem := settings_problem():
-        sys.exit(f"Error: {problem}")
     from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
+
+    from terra_hub.entry import command_problem
 
     try:
+        if problem := command_problem(sys.argv[1:]):
+            sys.exit(f"Error: {problem}")
+        from django.core.management import execute_from_command_line
+
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"Error: {error}")

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -30,7 +31,7 @@ class KeyRing:
     def __init__(self, entries: Sequence[str]) -> None:
         """Read ``key id:base64 of 32 bytes`` entries; raise ``SealError`` on a malformed one."""
         self._ciphers: dict[str, AESGCM] = {}
-        for key_id, cipher in map(_read_key, filter(str.strip, entries)):
+        for key_id, cipher in (_read_key(*item) for item in enumerate(filter(str.strip, entries), 1)):
             if key_id in self._ciphers:
                 raise SealError(f"CREDENTIAL_KEYS names the key {key_id!r} twice: each key needs an id of its own.")
             self._ciphers[key_id] = cipher
@@ -81,15 +82,24 @@ def generate_key(key_id: str) -> str:
     return f"{key_id}:{base64.b64encode(os.urandom(KEY_BYTES)).decode()}"
 
 
-def _read_key(entry: str) -> tuple[str, AESGCM]:
+def _read_key(number: int, entry: str) -> tuple[str, AESGCM]:
     key_id, _, text = entry.strip().partition(":")
     try:
         key = base64.b64decode(text, validate=True)
     except ValueError:
         key = b""
     if not key_id or len(key) != KEY_BYTES:
-        raise SealError("An entry of CREDENTIAL_KEYS is not 'key id:base64 of 32 bytes'.")
+        raise SealError(
+            f"Entry {number}{_shown_id(entry)} of CREDENTIAL_KEYS is not 'key id:base64 of 32 bytes'. "
+            "Make one with: python manage.py generate_key"
+        )
     return key_id, AESGCM(key)
+
+
+def _shown_id(entry: str) -> str:
+    """Return the id of a malformed entry to show; nothing where it may be a key: without a colon, or too long."""
+    found = re.match(r"\s*([A-Za-z0-9._-]{1,20}):", entry)
+    return f" (id {found[1]!r})" if found else ""
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,11 @@ from typing import Any, cast
 
 from django.core.wsgi import get_wsgi_application
 
+from terra_hub.entry import key_problem, settings_problem
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terra_hub.settings")
+if problem := settings_problem() or key_problem():
+    sys.exit(f"Error: {problem}")  # else all but /healthz would be 500
 # The group commit's thread comes back from the database several times a commit, and waits so long for the
 # busy event loop to let go of the interpreter. Python's 5 ms made a commit slower than its flush to disk.
 SWITCH_SECONDS = 0.0005

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.http.request import validate_host
 
 from destinations.crypto import SealError, key_ring
 from destinations.egress import EgressPolicy
@@ -18,6 +19,7 @@ COLLECT = "Run once for each version: python manage.py collectstatic --noinput"
 _AT_HOME = ("localhost", "127.0.0.1", "::1")
 _LOCAL = ("http://localhost", "http://127.0.0.1")
 SCHEDULE_HOURS = 28  # the default retry schedule with its jitter, rounded up: destinations.models
+SECRET_KEY_CHARACTERS = 32  # fewer can be guessed by whoever has one signed cookie
 _WIDEST = 8  # a prefix shorter than this opens a whole region of the address space
 
 
@@ -29,6 +31,26 @@ def credential_keys(**_: Any) -> list[CheckMessage]:
     except SealError as error:
         return [Error(str(error), id="hub.E001")]
     return []
+
+
+@register(Tags.security)
+def secret_key_is_long(**_: Any) -> list[CheckMessage]:
+    """Warn of a key that can be guessed: sessions could be forged."""
+    if len(settings.SECRET_KEY) >= SECRET_KEY_CHARACTERS:
+        return []
+    hint = 'Make one: python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
+    return [Warning(f"SECRET_KEY has fewer than {SECRET_KEY_CHARACTERS} characters.", hint=hint, id="hub.W007")]
+
+
+@register(Tags.security)
+def public_host_is_allowed(**_: Any) -> list[CheckMessage]:
+    """Warn of a public address at which the admin and the API answer 400."""
+    host = urlsplit(settings.PUBLIC_URL).hostname or ""
+    if validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
+        return []
+    hint = f"Add {host} to ALLOWED_HOSTS, or correct PUBLIC_URL."
+    problem = f"PUBLIC_URL has the host {host}, and ALLOWED_HOSTS is {','.join(settings.ALLOWED_HOSTS)}."
+    return [Warning(f"{problem} The admin and the API answer 400 there.", hint=hint, id="hub.W008")]
 
 
 @register(Tags.security)

@@ -1,5 +1,6 @@
 """How the hub opens its own database: SQLite or PostgreSQL, from one URL."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -50,6 +51,8 @@ def _sqlite_problem(url: str) -> str:
 def _postgres_problem(parts: SplitResult) -> str:
     if parts.fragment or "#" in parts.geturl():
         return f"has a # in it. {_ENCODE}"
+    if "@" in parts.path:  # the part before it, of a password with a slash, would be shown as the port
+        return f"has an @ after the host. {_ENCODE}"
     return "" if parts.path.strip("/") else "names no database after the host."
 
 
@@ -67,3 +70,46 @@ def _postgres_options(pool_size: int) -> dict[str, Any]:
         "connect_timeout": 5,
         "application_name": "terra-hub",
     }
+
+
+def is_file() -> bool:
+    """Tell whether the hub's database is a file: SQLite."""
+    from django.db import connection
+
+    return connection.vendor == "sqlite"
+
+
+def unreachable() -> str:
+    """Connect once, past the pool, which would not say why it cannot.
+
+    Return that the database cannot be opened or reached, where it is and why, in one line, or ``""``.
+    """
+    from django.db import connection
+
+    database: Any = connection
+    try:
+        _connect(database)
+    except database.Database.Error as error:
+        reason = " ".join(str(error).split())
+        # Another process that writes is no reason not to begin.
+        return "" if "database is locked" in reason else f"DATABASE_URL: {_where(database.settings_dict)}: {reason}"
+    return ""
+
+
+def _connect(database: Any) -> None:
+    parameters = database.get_connection_params()
+    if database.vendor != "sqlite":
+        database.Database.connect(**parameters).close()
+        return
+    opened = database.Database.connect(parameters["database"], uri=True)
+    try:
+        opened.execute("PRAGMA schema_version")  # opening alone reads nothing
+    finally:
+        opened.close()
+
+
+def _where(settings: dict[str, Any]) -> str:
+    if "sqlite" not in settings["ENGINE"]:
+        return f"no connection to {settings['HOST'] or 'the local socket'}:{settings['PORT'] or 5432}"
+    folder = Path(settings["NAME"]).parent
+    return f"{settings['NAME']} cannot be opened{'' if folder.is_dir() else f' (there is no folder {folder})'}"

@@ -1,4 +1,4 @@
-"""How ``manage.py hub`` and ``terra-hub`` begin: their environment, and how they end before the hub is there.
+"""How commands and web server begin: the environment, and how they end, in one line, before the hub is there.
 
 Nothing of Django is imported before the environment is complete.
 """
@@ -12,6 +12,14 @@ from pathlib import Path
 
 ENVIRONMENT_FILE = Path(__file__).resolve().parent.parent / ".run" / "environment"
 _INTERRUPTED = 130
+# Commands that nothing good comes of without these; others, such as generate_key, go on without them.
+_WITH_KEY = frozenset({"serve", "worker", "migrate", "check"})
+_WITH_DATABASE = frozenset({"serve", "migrate", "createsuperuser", "changepassword", "rotate_keys"})
+_HELP = frozenset({"-h", "--help", "--version"})
+_NO_KEY = (
+    "SECRET_KEY is not set, or is empty: sessions and forms are signed with it. Make one, keep it, and set it: "
+    'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
+)
 _UNSET = (
     "SECRET_KEY is not set. Set the environment of the hub's server here too (SECRET_KEY, CREDENTIAL_KEYS, "
     "DATABASE_URL, PUBLIC_URL, …: README.md, each also as NAME_FILE), or start a hub in this folder: make run."
@@ -46,7 +54,7 @@ def _problem() -> str:
     """Read the settings; return what is wrong with them, or ``""``."""
     if not os.environ.get("SECRET_KEY") and not os.environ.get("SECRET_KEY_FILE"):
         return _UNSET
-    if problem := settings_problem():
+    if problem := settings_problem() or key_problem():
         return problem
     import django
     from django.core.exceptions import ImproperlyConfigured
@@ -67,6 +75,31 @@ def settings_problem() -> str:
     except BadSetting as problem:
         return str(problem)
     return ""
+
+
+def key_problem() -> str:
+    """Return that there is no SECRET_KEY, and how to make one, or ``""``; the settings can be read."""
+    settings = importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    return "" if settings.SECRET_KEY.strip() else _NO_KEY
+
+
+def command_problem(arguments: Sequence[str]) -> str:
+    """Return why a command of ``manage.py`` cannot begin, in one line, or ``""``."""
+    if problem := settings_problem():
+        return problem
+    name = arguments[0] if arguments else ""
+    if _HELP & set(arguments):
+        return ""
+    if name in _WITH_KEY and (problem := key_problem()):
+        return problem
+    return _database_problem(name)
+
+
+def _database_problem(name: str) -> str:
+    """Try the database before a command that needs it; a worker waits for a server, but no file comes by itself."""
+    from terra_hub.databases import is_file, unreachable
+
+    return unreachable() if name in _WITH_DATABASE or (name == "worker" and is_file()) else ""
 
 
 def _take_over(arguments: Sequence[str]) -> None:

@@ -100,6 +100,18 @@ def test_serve_says_that_static_files_are_not_collected(tmp_path: Path) -> None:
         hub.stop()
 
 
+@pytest.mark.databaseless
+def test_serve_logs_once_that_the_secret_key_is_short(tmp_path: Path) -> None:
+    port = free_port()
+    hub = spawn(["manage.py", "serve", "--port", str(port)], tmp_path / "serve.log", SECRET_KEY="too-short-canary")
+    try:
+        until(lambda: listening(port), timeout=60, what="it listens")
+        assert hub.output().count('"secret_key_short"') == 1
+        assert "canary" not in hub.output()
+    finally:
+        hub.stop()
+
+
 def test_a_demo_event_leads_to_its_own_page(hub: Hub) -> None:
     create_source(slug=SLUG, secret=SECRET)
     env = environment(PORT=str(hub.server.port), DEMO_SIGNING_SECRET=SECRET, PUBLIC_URL="https://hub.example.com")

@@ -13,6 +13,9 @@ from django.core.checks import run_checks
 
 from destinations.reserved import HUB
 from terra_hub.environment import BadSetting, Environment
+from terra_hub.management.commands.serve import server_command
+from tests.hub import spawn, until
+from tests.services import free_port
 
 pytestmark = pytest.mark.databaseless
 
@@ -100,7 +103,8 @@ def test_a_web_address_that_is_none_is_refused_without_showing_it(name: str) -> 
     ("postgres//u:canary@h/d", "does not begin"),
     ("oracle://u:canary@h/d", "does not begin with"), ("mysql://u:canary@h/d", "does not begin with"),
     ("postgres://u:canary@h:54x2/d", "malformed host or port"), ("postgres://u:can/ary@h/d", "malformed host or port"),
-    ("postgres://u:canary@[h/d", "malformed host or port"), ("postgres://u:canary#x@h/d", "such as %23 for #"),
+    ("postgres://u:canary@[h/d", "malformed host or port"),
+    ("postgres://u:12/canary@h/d", "has an @ after the host"), ("postgres://u:canary#x@h/d", "such as %23 for #"),
     ("postgres://u:1234#canary@h/d", "has a #"),
     ("postgres://u:canary@h", "names no database"), ("postgres://u:canary@h/", "names no database"),
     ("sqlite://", "names no file"), ("sqlite:///", "names no file"), ("sqlite://hub.sqlite3", "names no file"),
@@ -180,3 +184,111 @@ def test_a_command_ends_with_one_line_and_no_traceback(command: list[str], code:
     assert ran.stderr.startswith("Error: DATABASE_URL does not begin with postgres:// or sqlite:///")
     assert len(ran.stderr.splitlines()) == 1
     assert "canary" not in ran.stderr
+
+
+def begun(command: list[str], without: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run a process of the hub that is to end by itself, without a setting or with others."""
+    env = {**BASE, "PATH": os.environ["PATH"], **variables}
+    env.pop(without, None)
+    return subprocess.run([sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["serve", "worker", "migrate", "check"])
+@pytest.mark.parametrize("variables", [{}, {"SECRET_KEY": " "}, {"SECRET_KEY_FILE": "/dev/null"}])
+def test_nothing_begins_without_a_secret_key(name: str, variables: dict[str, str]) -> None:
+    ran = begun(["manage.py", name], without="" if "SECRET_KEY" in variables else "SECRET_KEY", **variables)
+    assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (1, "", 1)
+    assert ran.stderr.startswith("Error: SECRET_KEY is not set")
+    assert "secrets.token_urlsafe(50)" in ran.stderr
+
+
+def test_the_web_server_alone_does_not_begin_without_a_secret_key() -> None:
+    alone = server_command("127.0.0.1", free_port(), 1)[1:-2]  # nothing starts it anew
+    ran = begun([*alone, "terra_hub.asgi:application"], without="SECRET_KEY")
+    assert ran.returncode != 0
+    assert "Error: SECRET_KEY is not set" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [["generate_key"], ["serve", "--help"], ["--help"], ["help", "worker"]])
+def test_help_and_new_keys_need_no_secret_key(arguments: list[str]) -> None:
+    assert begun(["manage.py", *arguments], "SECRET_KEY").returncode == 0
+
+
+@pytest.mark.parametrize(("command", "code"), [
+    (["migrate"], 1), (["serve"], 1), (["createsuperuser", "--noinput"], 1), (["rotate_keys"], 1),
+    (["hub", "sources", "list"], 5),
+])  # fmt: skip
+@pytest.mark.parametrize(("url", "place", "reason"), [
+    ("postgres://hub:canary@127.0.0.1:1/hub", "127.0.0.1:1", "Connection refused"),
+    ("sqlite:////nonexistent/dir/x", "/nonexistent/dir/x", "there is no folder /nonexistent/dir"),
+])  # fmt: skip
+def test_a_database_that_cannot_be_reached_is_named(
+    command: list[str], code: int, url: str, place: str, reason: str
+) -> None:
+    ran = begun(["manage.py", *command], DATABASE_URL=url)
+    error, *hint = ran.stderr.splitlines()
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert error.startswith("Error: ")
+    assert all(part in error for part in ("DATABASE_URL", place, reason))
+    assert all(line.startswith("Hint: ") for line in hint)
+    assert "canary" not in ran.stderr
+
+
+def test_a_worker_does_not_wait_for_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database" * 100)
+    for path, reason in (("/nonexistent/dir/x", "there is no folder"), (str(tmp_path / "text"), "not a database")):
+        ran = begun(["manage.py", "worker"], DATABASE_URL=f"sqlite:///{path}")
+        assert (ran.returncode, len(ran.stderr.splitlines())) == (1, 1)
+        assert f"DATABASE_URL: {path} cannot be opened" in ran.stderr
+        assert reason in ran.stderr
+
+
+def test_a_worker_waits_for_a_server_that_is_away(tmp_path: Path) -> None:
+    worker = spawn(["manage.py", "worker"], tmp_path / "worker.log", DATABASE_URL="postgres://hub:pw@127.0.0.1:1/hub")
+    try:
+        until(lambda: "worker_waits_for_database" in worker.output())
+        assert worker.alive
+    finally:
+        worker.kill()
+        worker.popen.wait()
+
+
+def warned(code: str) -> list[str]:
+    return [f"{one.msg} {one.hint}" for one in run_checks() if one.id == code]
+
+
+def test_a_short_secret_key_is_warned_of_without_showing_it(settings: Any) -> None:
+    settings.SECRET_KEY = "canary" + "x" * 25
+    (said,) = warned("hub.W007")
+    assert "SECRET_KEY has fewer than 32 characters" in said
+    assert "canary" not in said
+    settings.SECRET_KEY += "x"
+    assert warned("hub.W007") == []
+
+
+@pytest.mark.parametrize(("url", "hosts", "allowed"), [
+    ("https://hub.example.com", ["localhost", "127.0.0.1"], False), ("https://hub.example.com", [], False),
+    ("https://hub.example.com:8443/x", ["hub.example.com"], True), ("https://hub.example.com", [".example.com"], True),
+    ("https://hub.example.com", ["*"], True), ("http://[::1]:8000", ["[::1]"], True),
+    ("https://Hub.example.com", ["HUB.example.com"], True),
+])  # fmt: skip
+def test_a_public_host_that_is_not_allowed_is_warned_of(
+    settings: Any, url: str, hosts: list[str], allowed: bool
+) -> None:
+    settings.PUBLIC_URL, settings.ALLOWED_HOSTS = url, hosts
+    said = warned("hub.W008")
+    assert (said == []) is allowed
+    assert all("PUBLIC_URL has the host hub.example.com" in one and "ALLOWED_HOSTS" in one for one in said)
+
+
+@pytest.mark.parametrize(("entry", "shown"), [
+    ("k2:canary", "Entry 2 (id 'k2') of"), ("canary", "Entry 2 of"), ("canary" * 7 + "==:k2", "Entry 2 of"),
+    (":canary", "Entry 2 of"),
+])  # fmt: skip
+def test_a_malformed_key_is_named_by_its_number_and_id_only(settings: Any, entry: str, shown: str) -> None:
+    settings.CREDENTIAL_KEYS = [BASE["CREDENTIAL_KEYS"], entry]
+    (said,) = warned("hub.E001")
+    assert said.startswith(f"{shown} CREDENTIAL_KEYS")
+    assert "python manage.py generate_key" in said
+    assert "canary" not in said

@@ -83,7 +83,10 @@ def _of_database(error: Exception) -> Told | None:
         return Code.UNAVAILABLE, "not_migrated", {"": [f"The hub's database is not up to date: {text}"]}, _NOT_MIGRATED
     if type(error).__name__ == "ProgrammingError":
         return None  # a mistake of the hub's own
-    return Code.UNAVAILABLE, "store_unavailable", {"": [f"The hub's database does not answer: {text}"]}, _NO_DATABASE
+    from terra_hub.databases import unreachable
+
+    why = unreachable() or text  # the pool's own words are only that it got no connection
+    return Code.UNAVAILABLE, "store_unavailable", {"": [f"The hub's database does not answer: {why}"]}, _NO_DATABASE
 
 
 def _lines(errors: dict[str, list[str]]) -> list[str]:

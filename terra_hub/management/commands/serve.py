@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from terra_hub.checks import static_files_are_collected
+from terra_hub.checks import secret_key_is_long, static_files_are_collected
 from webhooks.durability import explain, unsafe_settings
 
 # Connections that one web process serves at once. A request that waits for its commit costs little.
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         """Start the processes and wait."""
         refuse_taken_port(options["host"], options["port"])
         self._refuse_unsafe(options["processes"])
-        self._tell_of_heavy_pages()
+        self._warn()
         Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # whitenoise warns where it is missing
         commands = [server_command(options["host"], options["port"], options["processes"])]
         commands += [[sys.executable, sys.argv[0], "worker"]] * options["workers"]
@@ -79,7 +79,9 @@ class Command(BaseCommand):
         if code:
             raise CommandError(f"A process of the hub ended by itself with code {code}; the others were stopped.")
 
-    def _tell_of_heavy_pages(self) -> None:
+    def _warn(self) -> None:
+        for message in secret_key_is_long():
+            log.warning("secret_key_short", problem=message.msg, hint=message.hint)
         for message in static_files_are_collected():
             log.warning("static_files_not_collected", problem=message.msg, hint=message.hint)
 
