@@ -100,6 +100,20 @@ def _read_connections(port: int) -> int:
     )
 
 
+def until_in_commit() -> None:
+    """Wait until a commit of the server waits for ``writers_waiting``. SQLite does not show it: it gets a second."""
+    if on_postgres():
+        until(_a_commit_waits, what="the commit waits")
+    else:
+        time.sleep(1)
+
+
+def _a_commit_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'webhooks_event'::regclass")
+        return cursor.fetchone() is not None
+
+
 @contextmanager
 def writers_waiting() -> Iterator[None]:
     """Hold up every commit of an event; what comes meanwhile is then written as one group."""

@@ -16,6 +16,7 @@ from tests.receiving.support import (
     check_refused,
     events,
     stored_files,
+    until_in_commit,
     until_read,
     writers_waiting,
 )
@@ -115,7 +116,7 @@ def test_what_was_refused_for_the_time_is_not_written_later_and_leaves_no_file(
         with writers_waiting():
             in_commit = threading.Thread(target=hub.post, args=(BODY % 0,))
             in_commit.start()
-            until_read(hub.server, 1)
+            until_in_commit()
             for body in (BODY % 1, body_of_size(200_000)):  # these wait for their turn
                 check_refused(hub.post(body), 503, "store_unavailable")
             in_commit.join()
