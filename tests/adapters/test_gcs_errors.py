@@ -193,7 +193,8 @@ def test_the_check_tells_each_step_and_leaves_nothing(gate: Gate, place: Place) 
         ("resolve", "passed"), ("connect", "passed"), ("TLS", "warning"), ("authenticate", "passed"),
         ("permission", "passed"), ("write", "passed"), ("read back", "passed"), ("clean up", "passed"),
     ]  # fmt: skip
-    assert gate.count("/upload/") >= 1  # more where the connection broke on a busy machine
+    # Of this bucket: an earlier test's request that its client had given up may be logged late.
+    assert len([line for line in gate.log if f"/upload/storage/v1/b/{place.bucket}/" in line]) == 1, gate.log
     assert place.objects() == {}
 
 
